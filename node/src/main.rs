@@ -1,0 +1,2 @@
+//! Legation.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The sans-IO half of Legation: signed documents, wire messages, state machines.
