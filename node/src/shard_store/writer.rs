@@ -1,0 +1,310 @@
+//! Receiving a shard: hash while writing, and make it durable in the order the module above explains.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use shard_codec::{Digest, ShardIndex};
+
+use super::files::Files;
+use super::{Inner, InspectError, StoredShard};
+use crate::redb_file::{RedbFileError, is_disk_full};
+
+/// A shard that somebody wants to store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutRequest {
+    /// Its BLAKE3 root.
+    pub root: Digest,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The database whose quota it takes.
+    pub database: String,
+    /// The stripe it belongs to.
+    pub stripe_number: u64,
+    /// Its position in the stripe.
+    pub shard_index: ShardIndex,
+}
+
+impl PutRequest {
+    fn into_stored(self) -> StoredShard {
+        let Self { root, bytes, database, stripe_number, shard_index } = self;
+        StoredShard { root, bytes, database, stripe_number, shard_index }
+    }
+}
+
+/// The answer to a [`PutRequest`].
+#[derive(Debug)]
+pub enum Put {
+    /// The shard is stored; its file was just read and hashed.
+    AlreadyStored,
+    /// Write the shard here.
+    Writer(IncomingShard),
+}
+
+/// The shard is not stored; nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// The bytes are not those of the shard.
+    #[error("shard {expected}: the bytes received hash to {actual}")]
+    RootMismatch {
+        /// The root that was announced.
+        expected: Digest,
+        /// The root of what came.
+        actual: Digest,
+    },
+    /// The shard is longer or shorter than announced.
+    #[error("shard {root}: {expected} bytes were announced, {actual} are there")]
+    LengthMismatch {
+        /// The shard.
+        root: Digest,
+        /// The length announced, in bytes.
+        expected: u64,
+        /// What came, or at least so many.
+        actual: u64,
+    },
+    /// There is no room.
+    #[error("disk full: {needed} bytes needed, {available} available")]
+    DiskFull {
+        /// Bytes the shard takes.
+        needed: u64,
+        /// Bytes the store may still take.
+        available: u64,
+    },
+    /// The database has used up its quota.
+    #[error(
+        "quota of {database}: {needed} bytes needed, {stored_bytes} of {quota_bytes} stored, the rest of it on its way"
+    )]
+    QuotaExceeded {
+        /// The database.
+        database: String,
+        /// Its quota in bytes.
+        quota_bytes: u64,
+        /// What it stores, in bytes.
+        stored_bytes: u64,
+        /// Bytes the shard takes.
+        needed: u64,
+    },
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The index fails. The process must stop.
+    #[error(transparent)]
+    Index(RedbFileError),
+}
+
+impl From<InspectError> for PutError {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Io { path, source } => Self::Io { path, source },
+            InspectError::Index(error) => Self::Index(error),
+        }
+    }
+}
+
+/// Room promised to a shard; taken back when dropped.
+#[derive(Debug)]
+struct Promise {
+    inner: Arc<Inner>,
+    request: PutRequest,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.inner.ledger().release(&self.request);
+    }
+}
+
+impl Promise {
+    fn new(inner: &Arc<Inner>, request: PutRequest, replaced_bytes: u64) -> Result<Self, PutError> {
+        let path = inner.files.directory();
+        let free_bytes = inner.files.free_bytes().map_err(|source| PutError::Io { path: path.to_owned(), source })?;
+        inner.ledger().promise(&request, &inner.options, free_bytes, replaced_bytes)?;
+        Ok(Self { inner: Arc::clone(inner), request })
+    }
+
+    fn io_error(&self, path: &Path, source: io::Error) -> PutError {
+        if is_disk_full(&source) { self.disk_full() } else { PutError::Io { path: path.to_owned(), source } }
+    }
+
+    fn index_error(&self, error: RedbFileError) -> PutError {
+        if matches!(error, RedbFileError::DiskFull { .. }) { self.disk_full() } else { PutError::Index(error) }
+    }
+
+    fn disk_full(&self) -> PutError {
+        PutError::DiskFull { needed: self.request.bytes, available: self.inner.files.free_bytes().unwrap_or(0) }
+    }
+}
+
+pub(super) fn begin(inner: &Arc<Inner>, request: PutRequest) -> Result<Put, PutError> {
+    let root = request.root;
+    let shard_path = inner.files.shard_path(&root);
+    let io_error = |source| PutError::Io { path: shard_path.clone(), source };
+    let existing = inner.files.shard_bytes(&root).map_err(io_error)?;
+    if let Some(shard) = inner.claimed(&root).map_err(PutError::Index)? {
+        if inner.files.is_sound(&root, shard.bytes).map_err(io_error)? {
+            // A root fixes the length of what it names: whoever announces another is wrong.
+            if shard.bytes != request.bytes {
+                return Err(PutError::LengthMismatch { root, expected: request.bytes, actual: shard.bytes });
+            }
+            return Ok(Put::AlreadyStored);
+        }
+        inner.withdraw_unless_sound(&root)?;
+    } else if existing == Some(request.bytes) && inner.files.is_sound(&root, request.bytes).map_err(io_error)? {
+        adopt(inner, request)?;
+        return Ok(Put::AlreadyStored);
+    }
+    let promise = Promise::new(inner, request, existing.unwrap_or(0))?;
+    let number = inner.incoming_count.fetch_add(1, Ordering::Relaxed);
+    let path = inner.files.incoming_path(number, &root);
+    let file = Files::create_incoming(&path).map_err(|source| promise.io_error(&path, source))?;
+    let incoming = Incoming { path, abandoned: false };
+    Ok(Put::Writer(IncomingShard { promise, incoming, file, hasher: Box::default(), written_bytes: 0 }))
+}
+
+/// Indexes a sound file that is there already, after making it as durable as a commit would have.
+fn adopt(inner: &Arc<Inner>, request: PutRequest) -> Result<(), PutError> {
+    let root = request.root;
+    let bytes = request.bytes;
+    let promise = Promise::new(inner, request, bytes)?;
+    let path = inner.files.shard_path(&root);
+    let _committing = inner.committing();
+    let synced = inner.files.open_shard(&root).and_then(|file| Files::sync_contents(&file));
+    synced.and_then(|()| inner.files.sync_name(&root)).map_err(|source| promise.io_error(&path, source))?;
+    claim(inner, &promise)
+}
+
+/// The last step: the index, then the accounts. The caller holds the commit lock.
+fn claim(inner: &Inner, promise: &Promise) -> Result<(), PutError> {
+    let shard = promise.request.clone().into_stored();
+    if inner.claimed(&shard.root).map_err(PutError::Index)?.is_none() {
+        inner.index.insert(&shard).map_err(|error| promise.index_error(error))?;
+        inner.ledger().claim(&shard);
+    }
+    Ok(())
+}
+
+/// The temporary file; removed when dropped. After the rename there is nothing left to remove.
+#[derive(Debug)]
+struct Incoming {
+    path: PathBuf,
+    /// Left behind as by a crash; only the fault points of the tests set it.
+    abandoned: bool,
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.abandoned {
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// A shard that is being received. Dropped without [`IncomingShard::commit`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct IncomingShard {
+    promise: Promise,
+    incoming: Incoming,
+    file: File,
+    hasher: Box<blake3::Hasher>,
+    written_bytes: u64,
+}
+
+impl IncomingShard {
+    /// Takes the next bytes. Each call is one write to the file: hand over 64 KiB or more at a time.
+    ///
+    /// # Errors
+    /// More bytes than announced, disk full, or IO; the shard can then only be dropped.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), PutError> {
+        let written_bytes = self.written_bytes + bytes.len() as u64;
+        let PutRequest { root, bytes: expected, .. } = self.promise.request;
+        if written_bytes > expected {
+            return Err(PutError::LengthMismatch { root, expected, actual: written_bytes });
+        }
+        #[cfg(test)]
+        self.promise
+            .inner
+            .fault
+            .before_write(written_bytes)
+            .map_err(|source| self.promise.io_error(&self.incoming.path, source))?;
+        self.file.write_all(bytes).map_err(|source| self.promise.io_error(&self.incoming.path, source))?;
+        self.hasher.update(bytes);
+        self.written_bytes = written_bytes;
+        Ok(())
+    }
+
+    /// Bytes taken so far.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
+    }
+
+    /// Checks length and root and makes the shard durable. When this returns `Ok`, the shard is stored.
+    ///
+    /// # Errors
+    /// As [`PutError`]; the shard is then not claimed.
+    pub fn commit(mut self) -> Result<(), PutError> {
+        let PutRequest { root, bytes: expected, .. } = self.promise.request;
+        if self.written_bytes != expected {
+            return Err(PutError::LengthMismatch { root, expected, actual: self.written_bytes });
+        }
+        let actual = Digest::from_bytes(*self.hasher.finalize().as_bytes());
+        if actual != root {
+            return Err(PutError::RootMismatch { expected: root, actual });
+        }
+        let inner = Arc::clone(&self.promise.inner);
+        Files::sync_contents(&self.file).map_err(|source| self.promise.io_error(&self.incoming.path, source))?;
+        self.reach(CommitStep::ContentsSynced)?;
+
+        let _committing = inner.committing();
+        if inner.claimed(&root).map_err(PutError::Index)?.is_some() {
+            return Ok(()); // Another thread stored the same shard meanwhile.
+        }
+        let path = inner.files.shard_path(&root);
+        let failed = |source| self.promise.io_error(&path, source);
+        let replaced_bytes = inner.files.shard_bytes(&root).map_err(failed)?.unwrap_or(0);
+        fs::rename(&self.incoming.path, &path).map_err(failed)?;
+        inner.ledger().occupy(replaced_bytes, expected);
+        self.reach(CommitStep::Renamed)?;
+        inner.files.sync_name(&root).map_err(|source| self.promise.io_error(&path, source))?;
+        self.reach(CommitStep::NameSynced)?;
+        claim(&inner, &self.promise)?;
+        self.reach(CommitStep::Indexed)
+    }
+
+    /// Where a test stops the commit as a crash would.
+    #[cfg(test)]
+    fn reach(&mut self, step: CommitStep) -> Result<(), PutError> {
+        if self.promise.inner.fault.crashes_after(step) {
+            self.incoming.abandoned = true;
+            let path = self.incoming.path.clone();
+            return Err(PutError::Io { path, source: io::Error::other("crash injected by a test") });
+        }
+        Ok(())
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unnecessary_wraps, clippy::needless_pass_by_ref_mut, reason = "the test build stops here")]
+    const fn reach(&mut self, _step: CommitStep) -> Result<(), PutError> {
+        Ok(())
+    }
+}
+
+/// The steps of a commit, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CommitStep {
+    /// The temporary file is on disk.
+    ContentsSynced,
+    /// The file has its name.
+    Renamed,
+    /// The name is on disk.
+    NameSynced,
+    /// The index says so, durably.
+    Indexed,
+}
