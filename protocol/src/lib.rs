@@ -1,1 +1,21 @@
-//! The sans-IO half of Legation: signed documents, wire messages, state machines.
+//! The sans-IO half of Legation: signed documents, wire messages and state machines.
+//!
+//! Nothing here reads a clock, draws entropy, opens a file or touches a socket. A host (the `node` daemon, or the
+//! simulator on virtual time) feeds inputs to a machine and carries out the outputs in order; see [`machine`].
+//!
+//! Reading order: [`cbor`] (the one encoding), [`signature`] (domains and the one quorum verifier),
+//! [`document`] (what people and sites sign), [`placement`] (which coalitions could read or destroy),
+//! [`catalog`] (what is stored), [`release`] (who may open it), [`wire`] (what travels).
+
+pub mod armor;
+pub mod catalog;
+pub mod cbor;
+pub mod document;
+pub mod identifier;
+pub mod limits;
+pub mod machine;
+pub mod placement;
+pub mod release;
+pub mod signature;
+pub mod timestamp;
+pub mod wire;

@@ -1,0 +1,128 @@
+//! A running site: the machines of `protocol` on real disks and sockets.
+//!
+//! [`driver`] owns the machines and carries out their outputs on one thread, persisting before anything is sent.
+//! [`server`] answers peers; [`spread`] brings announcements to the other sites and asks them for what was missed.
+//! Bulk bytes go from stream to [`crate::shard_store`] and back without touching a machine.
+
+pub mod driver;
+mod server;
+mod spread;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use protocol::document::CharterChain;
+use protocol::machine::SiteKeys;
+
+use crate::network::{Mesh, MeshError, MeshOptions};
+use crate::shard_store::{OpenReport, ShardStore, StoreOptions};
+use driver::{Driver, DriverError};
+
+/// Why a site does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The network.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    /// The machines' state.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The shard store.
+    #[error(transparent)]
+    Store(#[from] crate::shard_store::OpenError),
+    /// The charter has no place for this site.
+    #[error("site {name} is not an active site of charter version {version}: {hint}")]
+    NotInCharter {
+        /// This site.
+        name: String,
+        /// The newest version known here.
+        version: u64,
+        /// What to do.
+        hint: &'static str,
+    },
+}
+
+/// How a site runs.
+#[derive(Clone, Debug, Default)]
+pub struct SiteOptions {
+    /// Multiaddrs to listen on; the charter's addresses if empty.
+    pub listen: Vec<String>,
+    /// Bounds of the shard store.
+    pub store: StoreOptions,
+    /// What the site does wrong, on purpose.
+    #[cfg(feature = "test-hooks")]
+    pub lie: Option<Lie>,
+}
+
+/// Ways to lie, for the tests of everybody else's defences.
+#[cfg(feature = "test-hooks")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// One bit of every shard it serves is flipped.
+    FlipBits,
+    /// Every shard it serves lacks its last byte.
+    Truncate,
+    /// It shows only the first manifest of every database.
+    OldManifest,
+    /// It answers for a share with bytes of its own making.
+    WrongShare,
+    /// It takes requests for shards and never answers.
+    Silent,
+}
+
+/// A site that runs until it is dropped.
+pub struct Site {
+    /// Its machines.
+    pub driver: Driver,
+    /// What the store found when it was opened.
+    pub store_report: OpenReport,
+    mesh: Mesh,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Site {
+    /// Opens the state in `dir`, joins the mesh and serves.
+    ///
+    /// # Errors
+    /// As [`StartError`].
+    pub async fn start(
+        dir: &Path,
+        charters: CharterChain,
+        keys: SiteKeys,
+        options: SiteOptions,
+    ) -> Result<Self, StartError> {
+        let (name, identity) = (keys.name.clone(), keys.identity.public());
+        let (store, store_report) = ShardStore::open_with(&dir.join("store"), options.store.clone())?;
+        let mesh_keys = Arc::new(keys);
+        let (driver, announcements) = Driver::start(&dir.join("state.redb"), charters, mesh_keys.clone(), store.clone())?;
+        let listen = driver.read(|machines| {
+            let charter = machines.catalog.charter();
+            let entry = charter.active_site_by_identity(identity).filter(|site| site.name == name);
+            entry.map(|site| site.addresses.clone()).ok_or_else(|| StartError::NotInCharter {
+                name: name.to_string(),
+                version: charter.version,
+                hint: "ask the officials for a charter that admits it, or for a new one if it was expelled",
+            })
+        })?;
+        let listen = if options.listen.is_empty() { listen } else { options.listen.clone() };
+        let (mesh, events) = Mesh::start(&mesh_keys.identity, &MeshOptions { listen }).await?;
+        let server = server::Server::new(driver.clone(), store, &mesh, &options);
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(server::guard_strangers(driver.clone(), mesh.clone(), events));
+        tasks.spawn(server.run(mesh.accept()?));
+        tasks.spawn(spread::run(driver.clone(), mesh.clone(), name, announcements));
+        Ok(Self { driver, store_report, mesh, tasks })
+    }
+
+    /// The mesh it is on.
+    #[must_use]
+    pub fn mesh(&self) -> &Mesh {
+        &self.mesh
+    }
+
+    /// Waits until a task of the site fails; none does while all is well.
+    pub async fn failed(&mut self) {
+        // Tasks run for ever: the first that ends, ends the site.
+        let _ended = self.tasks.join_next().await;
+    }
+}

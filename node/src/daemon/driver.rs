@@ -1,0 +1,279 @@
+//! The thread that owns the machines and carries out what they say, in order.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use protocol::catalog::{self, Catalog};
+use protocol::document::CharterChain;
+use protocol::machine::{Announcement, Output, Record, RecordKind, SiteKeys, Ticket};
+use protocol::release::{self, Release};
+use protocol::signature::{PublicKey, Signed};
+use protocol::timestamp::Timestamp;
+use protocol::wire::access::{self, Caller};
+use protocol::wire::{Refusal, RefusalCode, Response};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::machine_state::{self, MachineState};
+use crate::redb_file::RedbFileError;
+use crate::shard_store::ShardStore;
+use crate::{clock, entropy};
+
+/// Inputs that may wait; a peer that sends more waits for its turn.
+const QUEUE: usize = 256;
+/// Kinds in the order in which they must come back.
+const KINDS: [RecordKind; 7] = [
+    RecordKind::Charter,
+    RecordKind::Manifest,
+    RecordKind::Share,
+    RecordKind::Receipt,
+    RecordKind::Fork,
+    RecordKind::Order,
+    RecordKind::Notice,
+];
+
+/// Why the machines do not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The state file.
+    #[error(transparent)]
+    State(#[from] RedbFileError),
+    /// The charter could not be kept.
+    #[error(transparent)]
+    Append(#[from] machine_state::AppendError),
+    /// The state file holds something else than what was put there.
+    #[error("the state file does not replay ({kind:?}): {reason}; restore this site's directory or have the site replaced")]
+    Replay {
+        /// The kind of record.
+        kind: RecordKind,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The charter given does not go with the one this site began with.
+    #[error("this site belongs to another state or history: {0}")]
+    Charter(#[from] protocol::document::CharterError),
+    /// No thread to be had.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Both machines.
+#[derive(Debug)]
+pub struct Machines {
+    /// What is known.
+    pub catalog: Catalog,
+    /// What was opened.
+    pub release: Release,
+}
+
+/// One input for either machine.
+#[derive(Debug)]
+pub enum Input {
+    /// For the catalog.
+    Catalog(catalog::Input),
+    /// For the release machine.
+    Release(release::Input),
+}
+
+type Reply = oneshot::Sender<Result<Response, Refusal>>;
+
+struct Job {
+    make: Box<dyn FnOnce(Ticket) -> Input + Send>,
+    reply: Reply,
+}
+
+/// Handle to the thread; cheap to clone.
+#[derive(Clone)]
+pub struct Driver {
+    machines: Arc<RwLock<Machines>>,
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Driver {
+    /// Replays the state file at `path` and starts the thread. `charters` founds a new state file, and extends an
+    /// old one.
+    ///
+    /// # Errors
+    /// As [`DriverError`].
+    pub fn start(
+        path: &Path,
+        charters: CharterChain,
+        keys: Arc<SiteKeys>,
+        store: ShardStore,
+    ) -> Result<(Self, mpsc::Receiver<Announcement>), DriverError> {
+        let state = MachineState::open(path)?;
+        let machines = replay(&state, charters)?;
+        let machines = Arc::new(RwLock::new(machines));
+        let (jobs, receive_jobs) = mpsc::channel(QUEUE);
+        let (announce, announcements) = mpsc::channel(QUEUE * 4);
+        let worker = Worker { machines: machines.clone(), state, keys, store, announce };
+        let builder = std::thread::Builder::new().name("machines".to_owned());
+        drop(builder.spawn(move || worker.run(receive_jobs)).map_err(DriverError::Thread)?);
+        Ok((Self { machines, jobs }, announcements))
+    }
+
+    /// Looks at the machines. What is seen is on disk already.
+    pub fn read<R>(&self, look: impl FnOnce(&Machines) -> R) -> R {
+        look(&self.machines.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What `key` is to this site now.
+    #[must_use]
+    pub fn identify(&self, key: PublicKey) -> Caller {
+        let now = Timestamp::from_unix_ms(clock::now_ms());
+        self.read(|machines| {
+            access::identify(machines.catalog.charter(), key, machines.release.ordered_for(key, now))
+        })
+    }
+
+    /// Gives an input to the machines and waits for the answer.
+    ///
+    /// # Errors
+    /// What the machine refuses; `Internal` when the thread is gone.
+    pub async fn ask(&self, make: impl FnOnce(Ticket) -> Input + Send + 'static) -> Result<Response, Refusal> {
+        let stopped = || Refusal::new(RefusalCode::Internal, "the site is shutting down");
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job { make: Box::new(make), reply }).await.map_err(|_closed| stopped())?;
+        answer.await.map_err(|_dropped| stopped())?
+    }
+}
+
+fn replay(state: &MachineState, charters: CharterChain) -> Result<Machines, DriverError> {
+    let broken = |kind, reason: String| DriverError::Replay { kind, reason };
+    let stored = state.load(machine_state::RecordKind::Charter)?;
+    let mut chain = match stored.first() {
+        None => charters.clone(),
+        Some((_key, genesis)) => {
+            let genesis = Signed::decode(genesis).map_err(|error| broken(RecordKind::Charter, error.to_string()))?;
+            CharterChain::found(genesis, Some(charters.state()))?
+        }
+    };
+    for (_key, bytes) in stored.iter().skip(1) {
+        let next = Signed::decode(bytes).map_err(|error| broken(RecordKind::Charter, error.to_string()))?;
+        chain.extend(next)?;
+    }
+    for charter in charters.iter().skip(1) {
+        chain.extend(charter.clone())?;
+    }
+    for charter in chain.iter() {
+        let (key, value) = (charter.document().version.to_be_bytes(), charter.encode());
+        let record = machine_state::Record { kind: machine_state::RecordKind::Charter, key: &key, value: &value };
+        if stored.len() < usize::try_from(charter.document().version).unwrap_or(usize::MAX) {
+            state.append(&[record])?;
+        }
+    }
+    let mut machines = Machines { catalog: Catalog::new(chain), release: Release::new() };
+    for kind in KINDS.into_iter().skip(1) {
+        for (key, value) in state.load(stored_kind(kind))? {
+            let record = Record { kind, key, value };
+            let result = match kind {
+                RecordKind::Order | RecordKind::Notice => machines.release.replay(&record, &machines.catalog),
+                RecordKind::Charter
+                | RecordKind::Manifest
+                | RecordKind::Share
+                | RecordKind::Receipt
+                | RecordKind::Fork => machines.catalog.replay(&record),
+            };
+            result.map_err(|reason| broken(kind, reason))?;
+        }
+    }
+    Ok(machines)
+}
+
+const fn stored_kind(kind: RecordKind) -> machine_state::RecordKind {
+    match kind {
+        RecordKind::Charter => machine_state::RecordKind::Charter,
+        RecordKind::Manifest => machine_state::RecordKind::Manifest,
+        RecordKind::Share => machine_state::RecordKind::Share,
+        RecordKind::Receipt => machine_state::RecordKind::Receipt,
+        RecordKind::Order => machine_state::RecordKind::Order,
+        RecordKind::Notice => machine_state::RecordKind::Notice,
+        RecordKind::Fork => machine_state::RecordKind::Fork,
+    }
+}
+
+struct Worker {
+    machines: Arc<RwLock<Machines>>,
+    state: MachineState,
+    keys: Arc<SiteKeys>,
+    store: ShardStore,
+    announce: mpsc::Sender<Announcement>,
+}
+
+impl Worker {
+    fn run(self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(job) = jobs.blocking_recv() {
+            // One job at a time, handled to its end: one ticket is enough.
+            let mut reply = Some(job.reply);
+            self.step((job.make)(Ticket(0)), &mut reply);
+        }
+    }
+
+    /// Handles one input to its end. The write lock is held until what was decided is on disk, so that no reader
+    /// sees more than a restart would bring back.
+    fn step(&self, input: Input, reply: &mut Option<Reply>) {
+        let mut next = Some(input);
+        while let Some(input) = next.take() {
+            let mut machines = self.machines.write().unwrap_or_else(PoisonError::into_inner);
+            let now = Timestamp::from_unix_ms(clock::now_ms());
+            let outputs = match input {
+                Input::Catalog(input) => machines.catalog.handle(now, input, &self.keys),
+                Input::Release(input) => {
+                    let Machines { catalog, release } = &mut *machines;
+                    release.handle(now, input, catalog, &self.keys, &mut entropy::rng())
+                }
+            };
+            self.persist(&outputs);
+            drop(machines);
+            for output in outputs {
+                next = self.carry_out(output, reply).or(next);
+            }
+        }
+    }
+
+    /// Failing to persist stops the process: its memory would know more than its disk.
+    fn persist(&self, outputs: &[Output]) {
+        let records: Vec<machine_state::Record<'_>> = (outputs.iter())
+            .filter_map(|output| match output {
+                Output::Persist(record) => {
+                    let kind = stored_kind(record.kind);
+                    Some(machine_state::Record { kind, key: &record.key, value: &record.value })
+                }
+                Output::CheckShards { .. } | Output::Announce(_) | Output::Reply(..) | Output::Report(_) => None,
+            })
+            .collect();
+        if let Err(error) = self.state.append(&records) {
+            tracing::error!(%error, "cannot keep the site's state: stopping, nothing was acknowledged");
+            std::process::exit(crate::exit_code::ExitCode::LocalStorage.number().into());
+        }
+    }
+
+    fn carry_out(&self, output: Output, reply: &mut Option<Reply>) -> Option<Input> {
+        match output {
+            Output::Persist(_) => {}
+            Output::CheckShards { ticket, roots } => {
+                return match self.store.missing(&roots) {
+                    Ok(missing) => Some(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing })),
+                    Err(error) => {
+                        tracing::error!(%error, "cannot read the shard index");
+                        let missing = roots; // what cannot be checked is not promised
+                        Some(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing }))
+                    }
+                };
+            }
+            Output::Announce(announcement) => {
+                // A full queue loses nothing: the other sites ask for what they missed.
+                if self.announce.try_send(announcement).is_err() {
+                    tracing::debug!("announcement left to the next round of questions");
+                }
+            }
+            Output::Reply(_ticket, result) => {
+                if let Some(reply) = reply.take() {
+                    // The peer may be gone; what was decided stands.
+                    let _gone = reply.send(*result);
+                }
+            }
+            Output::Report(event) => tracing::info!("{event}"),
+        }
+        None
+    }
+}

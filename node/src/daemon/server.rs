@@ -1,0 +1,428 @@
+//! Answering peers. Every stream is a task; every request is identified, allowed, bounded and answered in turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use protocol::catalog;
+use protocol::identifier::SiteName;
+use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX, STRANGER_FRAME_BYTES_MAX};
+use protocol::machine::Announcement;
+use protocol::release::{self, LogEntry};
+use protocol::signature::{PublicKey, Signed};
+use protocol::wire::access::{self, Caller};
+use protocol::wire::{Refusal, RefusalCode, Request, Response};
+use serde_bytes::ByteBuf;
+use shard_codec::limits::{SHARD_ALIGN_BYTES, STRIPE_BYTES_MAX};
+use shard_codec::{Digest, ShardIndex, shard_tree};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::SiteOptions;
+use super::driver::{Driver, Input};
+use crate::network::frame::{self, FrameError};
+use crate::network::identity::public_key;
+use crate::network::mesh::PeerEvent;
+use crate::network::Mesh;
+use crate::shard_store::{Put, PutError, PutRequest, ReadError, ShardStore};
+
+/// Streams served at once; a peer that opens more waits.
+const STREAMS_MAX: usize = 512;
+/// Shards in memory at once, read or written.
+const SHARDS_IN_MEMORY_MAX: usize = 12;
+/// A stream without a request for this long is closed.
+const IDLE: Duration = Duration::from_secs(600);
+/// How long a peer outside the charter may stay without showing a release order.
+const STRANGER_STAY: Duration = Duration::from_secs(15);
+/// Peers outside the charter at once.
+const STRANGERS_MAX: usize = 32;
+/// Documents of one answer, in bytes.
+const ANSWER_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
+
+/// What a request needs.
+pub(super) struct Server {
+    driver: Driver,
+    store: ShardStore,
+    me: Option<SiteName>,
+    shards: Semaphore,
+    #[cfg(feature = "test-hooks")]
+    lie: Option<super::Lie>,
+}
+
+impl Server {
+    pub(super) fn new(driver: Driver, store: ShardStore, mesh: &Mesh, _options: &SiteOptions) -> Arc<Self> {
+        let identity = public_key(&mesh.me());
+        let me = driver.read(|machines| {
+            let charter = machines.catalog.charter();
+            identity.and_then(|key| charter.active_site_by_identity(key)).map(|site| site.name.clone())
+        });
+        Arc::new(Self {
+            driver,
+            store,
+            me,
+            shards: Semaphore::new(SHARDS_IN_MEMORY_MAX),
+            #[cfg(feature = "test-hooks")]
+            lie: _options.lie,
+        })
+    }
+
+    /// Serves until the mesh stops.
+    pub(super) async fn run(self: Arc<Self>, mut incoming: libp2p_stream::IncomingStreams) {
+        let mut streams = JoinSet::new();
+        while let Some((peer, stream)) = incoming.next().await {
+            while streams.len() >= STREAMS_MAX {
+                streams.join_next().await;
+            }
+            while streams.try_join_next().is_some() {}
+            if let Some(caller) = public_key(&peer) {
+                streams.spawn(self.clone().serve(caller, stream));
+            }
+        }
+    }
+
+    async fn serve(self: Arc<Self>, caller: PublicKey, mut stream: libp2p::Stream) {
+        if let Err(error) = self.serve_requests(caller, &mut stream).await {
+            match error {
+                FrameError::Closed | FrameError::Io(_) => {}
+                FrameError::Stalled | FrameError::TooLong { .. } | FrameError::Decode(_) => {
+                    tracing::warn!(%caller, %error, "closing the stream");
+                }
+            }
+        }
+    }
+
+    async fn serve_requests(&self, caller: PublicKey, stream: &mut libp2p::Stream) -> Result<(), FrameError> {
+        loop {
+            let is_stranger = self.driver.identify(caller) == Caller::Stranger;
+            let (bytes_max, idle) =
+                if is_stranger { (STRANGER_FRAME_BYTES_MAX, STRANGER_STAY) } else { (FRAME_BYTES_MAX, IDLE) };
+            let request: Request = match frame::read_frame(stream, bytes_max, idle).await {
+                Ok(request) => request,
+                Err(error @ FrameError::Decode(_)) => {
+                    // Whatever follows is out of step: say why, and close.
+                    let refusal = Refusal::new(RefusalCode::Malformed, &error);
+                    frame::write_frame(stream, &Response::Refused(refusal)).await?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            };
+            let role = self.driver.identify(caller);
+            if !access::allows(&role, &request) {
+                let refusal = self.not_allowed(caller, &role);
+                tracing::warn!(%refusal, "refused");
+                frame::write_frame(stream, &Response::Refused(refusal)).await?;
+                if let Request::PutShard { .. } = request {
+                    return Ok(()); // its body is not read: the stream would be out of step
+                }
+                continue;
+            }
+            self.answer(caller, request, stream).await?;
+        }
+    }
+
+    fn not_allowed(&self, caller: PublicKey, role: &Caller) -> Refusal {
+        let version = self.driver.read(|machines| machines.catalog.charter().version);
+        let why = match role {
+            Caller::Stranger => format!(
+                "{caller} is neither a site nor a writer of charter version {version}, nor the recipient of a valid \
+                 release order"
+            ),
+            Caller::Site(name) => format!("site {name} may not ask this"),
+            Caller::Writer(_) => format!("writer {caller} may not ask this: it is for another database, or for sites"),
+            Caller::Recipient(_) => format!("recipient {caller} may not ask this under its release order"),
+        };
+        Refusal::new(RefusalCode::NotAllowed, why)
+    }
+
+    async fn answer(&self, caller: PublicKey, request: Request, stream: &mut libp2p::Stream) -> Result<(), FrameError> {
+        let result = match request {
+            Request::PutShard { database, stripe_number, shard_index, root, bytes } => {
+                let _permit = self.shards.acquire().await;
+                // The body is read even if the shard is refused, so that the stream stays in step.
+                let body = read_shard_body(stream, bytes).await?;
+                let request = PutRequest {
+                    root,
+                    bytes: body.len() as u64,
+                    database: database.to_string(),
+                    stripe_number,
+                    shard_index: ShardIndex::new(shard_index),
+                };
+                match self.check_placement(&database, shard_index) {
+                    Ok(()) => self.put_shard(request, body).await.map(|()| Response::Done),
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Request::Shard { root } => return self.send_shard(root, stream).await,
+            Request::ShardRange { root, offset, bytes } => {
+                return self.send_range(root, offset, bytes, stream).await;
+            }
+            other => self.answer_small(caller, other).await,
+        };
+        frame::write_frame(stream, &result.unwrap_or_else(Response::Refused)).await
+    }
+
+    fn check_placement(&self, database: &protocol::identifier::DatabaseName, shard_index: u8) -> Result<(), Refusal> {
+        let placed = self.driver.read(|machines| {
+            let entry = machines.catalog.charter().database(database);
+            entry.zip(self.me.as_ref()).and_then(|(entry, me)| entry.shard_index_of(me))
+        });
+        if placed == Some(ShardIndex::new(shard_index)) {
+            return Ok(());
+        }
+        let why = format!("the charter does not place shard {shard_index} of {database} at this site");
+        Err(Refusal::new(RefusalCode::NotAllowed, why))
+    }
+
+    async fn put_shard(&self, request: PutRequest, body: Vec<u8>) -> Result<(), Refusal> {
+        let store = self.store.clone();
+        let stored = tokio::task::spawn_blocking(move || -> Result<(), PutError> {
+            match store.begin(request)? {
+                Put::AlreadyStored => Ok(()),
+                Put::Writer(mut incoming) => {
+                    incoming.write(&body)?;
+                    incoming.commit().map(|_stored| ())
+                }
+            }
+        });
+        match stored.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a shard was not stored");
+                Err(put_refusal(&error))
+            }
+            Err(error) => Err(Refusal::new(RefusalCode::Internal, error)),
+        }
+    }
+
+    async fn read_shard(&self, root: Digest) -> Result<Vec<u8>, Refusal> {
+        let store = self.store.clone();
+        let read = tokio::task::spawn_blocking(move || store.read(&root)).await;
+        let read = read.map_err(|error| Refusal::new(RefusalCode::Internal, error))?;
+        let shard = read.map_err(|error| {
+            let code = match error {
+                ReadError::Absent { .. } => RefusalCode::NotFound,
+                ReadError::Rotten { .. } => RefusalCode::Corrupt,
+                _ => RefusalCode::Internal,
+            };
+            Refusal::new(code, error)
+        })?;
+        #[cfg(feature = "test-hooks")]
+        let shard = self.lie_about(shard).await;
+        Ok(shard)
+    }
+
+    #[cfg(feature = "test-hooks")]
+    async fn lie_about(&self, mut shard: Vec<u8>) -> Vec<u8> {
+        match self.lie {
+            Some(super::Lie::FlipBits) => {
+                if let Some(byte) = shard.first_mut() {
+                    *byte ^= 1;
+                }
+            }
+            Some(super::Lie::Truncate) => drop(shard.pop()),
+            Some(super::Lie::Silent) => std::future::pending().await,
+            Some(super::Lie::OldManifest | super::Lie::WrongShare) | None => {}
+        }
+        shard
+    }
+
+    async fn send_shard(&self, root: Digest, stream: &mut libp2p::Stream) -> Result<(), FrameError> {
+        let _permit = self.shards.acquire().await;
+        match self.read_shard(root).await {
+            Ok(shard) => send_body(stream, &shard).await,
+            Err(refusal) => frame::write_frame(stream, &Response::Refused(refusal)).await,
+        }
+    }
+
+    async fn send_range(
+        &self,
+        root: Digest,
+        offset: u64,
+        bytes: u64,
+        stream: &mut libp2p::Stream,
+    ) -> Result<(), FrameError> {
+        let _permit = self.shards.acquire().await;
+        let shard = match self.read_shard(root).await {
+            Ok(shard) => shard,
+            Err(refusal) => return frame::write_frame(stream, &Response::Refused(refusal)).await,
+        };
+        let end = offset.checked_add(bytes).filter(|end| bytes > 0 && *end <= shard.len() as u64);
+        let Some(end) = end else {
+            let refusal = Refusal::new(RefusalCode::Malformed, "the range is not inside the shard");
+            return frame::write_frame(stream, &Response::Refused(refusal)).await;
+        };
+        send_body(stream, &shard_tree::prove_range(&shard, offset..end)).await
+    }
+
+    async fn answer_small(&self, caller: PublicKey, request: Request) -> Result<Response, Refusal> {
+        match request {
+            Request::Charters { from_version } => Ok(self.charters(from_version)),
+            Request::Head { database } => Ok(Response::Head(self.driver.read(|machines| {
+                let head = machines.catalog.history(&database)?.head()?;
+                #[cfg(feature = "test-hooks")]
+                let head = if self.lie == Some(super::Lie::OldManifest) {
+                    machines.catalog.history(&database)?.manifest(1)?
+                } else {
+                    head
+                };
+                Some((head.document().sequence, head.digest()))
+            }))),
+            Request::Manifests { database, from_sequence } => Ok(self.driver.read(|machines| {
+                let history = machines.catalog.history(&database);
+                let manifests = history.into_iter().flat_map(|history| history.manifests_from(from_sequence));
+                #[cfg(feature = "test-hooks")]
+                let manifests =
+                    manifests.filter(|m| self.lie != Some(super::Lie::OldManifest) || m.document().sequence == 1);
+                page(manifests.map(Signed::encode))
+            })),
+            Request::Receipts { database, sequence } => Ok(self.driver.read(|machines| {
+                let history = machines.catalog.history(&database);
+                page(history.into_iter().flat_map(|history| history.receipts(sequence)).map(Signed::encode))
+            })),
+            Request::Forks { database } => Ok(self.driver.read(|machines| {
+                let history = machines.catalog.history(&database);
+                page(history.into_iter().flat_map(|history| history.forks()).map(catalog::fork::ForkProof::encode))
+            })),
+            Request::ReleaseLog { from } => Ok(self.release_log(from)),
+            Request::MissingShards { roots } => {
+                if roots.len() > PAGE_ENTRIES_MAX {
+                    return Err(Refusal::new(RefusalCode::Malformed, "too many shards in one question"));
+                }
+                let store = self.store.clone();
+                let missing = tokio::task::spawn_blocking(move || store.missing(&roots)).await;
+                let missing = missing.map_err(|error| Refusal::new(RefusalCode::Internal, error))?;
+                missing.map(Response::Missing).map_err(|error| Refusal::new(RefusalCode::Internal, error))
+            }
+            Request::Publish { manifest, sealed_share } => {
+                let (manifest, sealed_share) = (manifest.into_vec(), sealed_share.map(ByteBuf::into_vec));
+                let make = |ticket| Input::Catalog(catalog::Input::Publish { ticket, caller, manifest, sealed_share });
+                self.driver.ask(make).await
+            }
+            Request::PresentOrder { order } => {
+                let order = order.into_vec();
+                let make = move |ticket| Input::Release(release::Input::PresentOrder { ticket, caller, order });
+                self.driver.ask(make).await
+            }
+            Request::Share { order, database, sequence } => {
+                let make = move |ticket| {
+                    Input::Release(release::Input::Share { ticket, caller, order, database, sequence })
+                };
+                let answer = self.driver.ask(make).await;
+                #[cfg(feature = "test-hooks")]
+                let answer = self.lie_about_share(answer);
+                answer
+            }
+            Request::Announce(announcement) => self.take(announcement).await,
+            Request::PutShard { .. } | Request::Shard { .. } | Request::ShardRange { .. } => {
+                Err(Refusal::new(RefusalCode::Internal, "answered elsewhere"))
+            }
+        }
+    }
+
+    #[cfg(feature = "test-hooks")]
+    fn lie_about_share(&self, answer: Result<Response, Refusal>) -> Result<Response, Refusal> {
+        answer.map(|response| match response {
+            Response::Share { index, mut sealed } if self.lie == Some(super::Lie::WrongShare) => {
+                if let Some(byte) = sealed.last_mut() {
+                    *byte ^= 1;
+                }
+                Response::Share { index, sealed }
+            }
+            other => other,
+        })
+    }
+
+    async fn take(&self, announcement: Announcement) -> Result<Response, Refusal> {
+        self.driver.ask(move |ticket| announced(Some(ticket), announcement)).await
+    }
+
+    fn charters(&self, from_version: u64) -> Response {
+        self.driver.read(|machines| {
+            let charters = machines.catalog.charters().iter();
+            page(charters.filter(|charter| charter.document().version >= from_version).map(Signed::encode))
+        })
+    }
+
+    fn release_log(&self, from: u64) -> Response {
+        let skip = usize::try_from(from).unwrap_or(usize::MAX);
+        self.driver.read(|machines| {
+            let entries = machines.release.log().iter().skip(skip).take(PAGE_ENTRIES_MAX / 16);
+            let announcements = entries.map(|entry| match entry {
+                LogEntry::Order(order) => Announcement::Order(order.encode().into()),
+                LogEntry::Notice(notice) => Announcement::Notice(notice.encode().into()),
+            });
+            Response::Announcements(announcements.collect())
+        })
+    }
+}
+
+/// The input that an announcement is for the machines.
+pub(super) fn announced(ticket: Option<protocol::machine::Ticket>, announcement: Announcement) -> Input {
+    match announcement {
+        Announcement::Charter(bytes) => Input::Catalog(catalog::Input::Charter { ticket, bytes: bytes.into_vec() }),
+        Announcement::Manifest(bytes) => Input::Catalog(catalog::Input::Manifest { ticket, bytes: bytes.into_vec() }),
+        Announcement::Receipt(bytes) => Input::Catalog(catalog::Input::Receipt { ticket, bytes: bytes.into_vec() }),
+        Announcement::Fork(bytes) => Input::Catalog(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
+        Announcement::Order(bytes) => Input::Release(release::Input::Order { ticket, bytes: bytes.into_vec() }),
+        Announcement::Notice(bytes) => Input::Release(release::Input::Notice { ticket, bytes: bytes.into_vec() }),
+    }
+}
+
+/// As many documents as one answer may hold, at least one: a peer that wants more asks from where it stands.
+fn page(documents: impl Iterator<Item = Vec<u8>>) -> Response {
+    let mut bytes = 0;
+    let fitting = documents.take(PAGE_ENTRIES_MAX).take_while(|document| {
+        let is_first = bytes == 0;
+        bytes += document.len();
+        is_first || bytes <= ANSWER_BYTES_MAX
+    });
+    Response::Documents(fitting.map(ByteBuf::from).collect())
+}
+
+async fn read_shard_body(stream: &mut libp2p::Stream, bytes: u32) -> Result<Vec<u8>, FrameError> {
+    let max = STRIPE_BYTES_MAX + SHARD_ALIGN_BYTES;
+    let actual = usize::try_from(bytes).unwrap_or(usize::MAX);
+    if actual > max {
+        return Err(FrameError::TooLong { actual, max });
+    }
+    frame::read_body(stream, actual).await
+}
+
+async fn send_body(stream: &mut libp2p::Stream, body: &[u8]) -> Result<(), FrameError> {
+    frame::write_frame(stream, &Response::Body { bytes: body.len() as u64 }).await?;
+    frame::write_body(stream, body).await
+}
+
+fn put_refusal(error: &PutError) -> Refusal {
+    let code = match error {
+        PutError::RootMismatch { .. } | PutError::LengthMismatch { .. } => RefusalCode::Corrupt,
+        PutError::DiskFull { .. } => RefusalCode::DiskFull,
+        PutError::QuotaExceeded { .. } => RefusalCode::Quota,
+        _ => RefusalCode::Internal,
+    };
+    Refusal::new(code, error)
+}
+
+/// Lets strangers stay only a short while, and only a few of them: long enough to show a release order.
+pub(super) async fn guard_strangers(driver: Driver, mesh: Mesh, mut events: mpsc::Receiver<PeerEvent>) {
+    let mut stays = JoinSet::new();
+    while let Some(event) = events.recv().await {
+        while stays.try_join_next().is_some() {}
+        let PeerEvent::Connected(key) = event else { continue };
+        if driver.identify(key) != Caller::Stranger {
+            continue;
+        }
+        if stays.len() >= STRANGERS_MAX {
+            mesh.disconnect(key).await;
+            continue;
+        }
+        let (driver, mesh) = (driver.clone(), mesh.clone());
+        stays.spawn(async move {
+            tokio::time::sleep(STRANGER_STAY).await;
+            if driver.identify(key) == Caller::Stranger {
+                tracing::info!(peer = %key, "showed no release order in time: disconnected");
+                mesh.disconnect(key).await;
+            }
+        });
+    }
+}

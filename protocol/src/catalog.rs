@@ -1,0 +1,234 @@
+//! What this site knows: the charter chain, the manifests of every database, its own shares, everybody's receipts.
+//!
+//! A manifest enters in one of two ways: a writer *publishes* it with this site's share ([`publish`]) or another
+//! site announces it and this one *follows* ([`follow`]). Both verify the same things; only publishing ends in a
+//! receipt. Two manifests of one sequence number are kept as proof ([`fork`]) and shown, never resolved by guessing.
+
+pub mod follow;
+pub mod fork;
+mod history;
+pub mod publish;
+
+use std::collections::BTreeMap;
+
+use shard_codec::Digest;
+
+pub use history::History;
+
+use crate::document::{Charter, CharterChain, CharterError, Manifest, Receipt};
+use crate::identifier::DatabaseName;
+use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
+use crate::signature::{EnvelopeError, PublicKey, Signed};
+use crate::timestamp::Timestamp;
+use crate::wire::{Refusal, RefusalCode, Response};
+use publish::Pending;
+
+/// What the host tells the catalog.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A charter version from an operator's file or from a peer.
+    Charter {
+        /// Who waits, if anybody.
+        ticket: Option<Ticket>,
+        /// The envelope.
+        bytes: Vec<u8>,
+    },
+    /// A writer asks for a receipt.
+    Publish {
+        /// Who waits.
+        ticket: Ticket,
+        /// The key of the connection.
+        caller: PublicKey,
+        /// The envelope of the manifest.
+        manifest: Vec<u8>,
+        /// This site's share, sealed to it.
+        sealed_share: Option<Vec<u8>>,
+    },
+    /// The host looked into the store.
+    ShardsChecked {
+        /// From [`Output::CheckShards`].
+        ticket: Ticket,
+        /// What is not there.
+        missing: Vec<Digest>,
+    },
+    /// Another site (or a writer) spreads a manifest.
+    Manifest {
+        /// Who waits, if anybody.
+        ticket: Option<Ticket>,
+        /// The envelope.
+        bytes: Vec<u8>,
+    },
+    /// Somebody spreads a receipt.
+    Receipt {
+        /// Who waits, if anybody.
+        ticket: Option<Ticket>,
+        /// The envelope.
+        bytes: Vec<u8>,
+    },
+    /// Somebody spreads a fork proof.
+    Fork {
+        /// Who waits, if anybody.
+        ticket: Option<Ticket>,
+        /// The proof.
+        bytes: Vec<u8>,
+    },
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Catalog {
+    charters: CharterChain,
+    databases: BTreeMap<DatabaseName, History>,
+    pending: BTreeMap<Ticket, Pending>,
+}
+
+impl Catalog {
+    /// A catalog that knows the charter and nothing else yet.
+    #[must_use]
+    pub fn new(charters: CharterChain) -> Self {
+        Self { charters, databases: BTreeMap::new(), pending: BTreeMap::new() }
+    }
+
+    /// The name of the state.
+    #[must_use]
+    pub fn state(&self) -> Digest {
+        self.charters.state()
+    }
+
+    /// The newest charter.
+    #[must_use]
+    pub fn charter(&self) -> &Charter {
+        self.charters.charter()
+    }
+
+    /// All charter versions.
+    #[must_use]
+    pub fn charters(&self) -> &CharterChain {
+        &self.charters
+    }
+
+    /// What is known of one database; `None` until its first manifest.
+    #[must_use]
+    pub fn history(&self, database: &DatabaseName) -> Option<&History> {
+        self.databases.get(database)
+    }
+
+    /// All databases with at least one manifest.
+    pub fn histories(&self) -> impl Iterator<Item = (&DatabaseName, &History)> {
+        self.databases.iter()
+    }
+
+    /// Takes one input; the host carries out the outputs in order (see [`crate::machine`]).
+    pub fn handle(&mut self, now: Timestamp, input: Input, keys: &SiteKeys) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        match input {
+            Input::Charter { ticket, bytes } => {
+                let result = self.take_charter(&bytes, &mut outputs);
+                finish(ticket, result.map(|()| Response::Done), &mut outputs);
+            }
+            Input::Publish { ticket, caller, manifest, sealed_share } => {
+                if let Err(refusal) = self.publish(ticket, caller, &manifest, sealed_share, keys, &mut outputs) {
+                    finish(Some(ticket), Err(refusal), &mut outputs);
+                }
+            }
+            Input::ShardsChecked { ticket, missing } => self.shards_checked(now, ticket, missing, keys, &mut outputs),
+            Input::Manifest { ticket, bytes } => {
+                let result = self.take_manifest(&bytes, &mut outputs);
+                finish(ticket, result.map(|()| Response::Done), &mut outputs);
+            }
+            Input::Receipt { ticket, bytes } => {
+                let result = self.take_receipt(&bytes, &mut outputs);
+                finish(ticket, result.map(|()| Response::Done), &mut outputs);
+            }
+            Input::Fork { ticket, bytes } => {
+                let result = self.take_fork(&bytes, &mut outputs);
+                finish(ticket, result.map(|()| Response::Done), &mut outputs);
+            }
+        }
+        outputs
+    }
+
+    /// Puts back a record that was persisted before; records come back in the order they were made within a kind,
+    /// charters first. Nothing is output.
+    ///
+    /// # Errors
+    /// The record does not fit what is here: the state file was damaged or mixed up.
+    pub fn replay(&mut self, record: &Record) -> Result<(), String> {
+        let mut ignored = Vec::new();
+        let refusal = |refusal: Refusal| refusal.message;
+        match record.kind {
+            RecordKind::Charter => self.take_charter(&record.value, &mut ignored).map_err(refusal),
+            RecordKind::Manifest => self.take_manifest(&record.value, &mut ignored).map_err(refusal),
+            RecordKind::Receipt => self.take_receipt(&record.value, &mut ignored).map_err(refusal),
+            RecordKind::Fork => self.take_fork(&record.value, &mut ignored).map_err(refusal),
+            RecordKind::Share => {
+                let (database, sequence) = history::split_key(&record.key)?;
+                let history = self.databases.get_mut(&database).ok_or("a share without its manifest")?;
+                history.put_share(sequence, record.value.clone());
+                Ok(())
+            }
+            RecordKind::Order | RecordKind::Notice => Err("belongs to the release machine".to_owned()),
+        }
+    }
+
+    fn take_charter(&mut self, bytes: &[u8], outputs: &mut Vec<Output>) -> Result<(), Refusal> {
+        let refuse = |error: CharterError| Refusal::new(RefusalCode::Charter, error);
+        let signed = Signed::<Charter>::decode(bytes).map_err(|error| refuse(error.into()))?;
+        let version = signed.document().version;
+        if self.charters.extend(signed).map_err(refuse)? {
+            let (key, value) = (version.to_be_bytes().to_vec(), bytes.to_vec());
+            outputs.push(Output::Persist(Record { kind: RecordKind::Charter, key, value }));
+            outputs.push(Output::Announce(Announcement::Charter(bytes.to_vec().into())));
+            outputs.push(Output::Report(Event::CharterAdopted { version }));
+        }
+        Ok(())
+    }
+
+    fn take_receipt(&mut self, bytes: &[u8], outputs: &mut Vec<Output>) -> Result<(), Refusal> {
+        let malformed = |error: EnvelopeError| Refusal::new(RefusalCode::Malformed, error);
+        let signed = Signed::<Receipt>::decode(bytes).map_err(malformed)?;
+        let receipt = signed.document();
+        let refuse = |why: String| Refusal::new(RefusalCode::Manifest, why);
+        let site = self.charter().site(&receipt.site).ok_or_else(|| refuse(format!("no site {}", receipt.site)))?;
+        signed.verify(site.identity).map_err(|error| refuse(error.to_string()))?;
+        let history = self.databases.get_mut(&receipt.database);
+        let known = history.filter(|history| {
+            history.manifest(receipt.sequence).is_some_and(|manifest| manifest.digest() == receipt.manifest)
+        });
+        let Some(history) = known else {
+            return Err(refuse("a receipt for a manifest that is not known here".to_owned()));
+        };
+        if history.put_receipt(signed.clone()) {
+            outputs.push(Output::Persist(history::receipt_record(&signed)));
+        }
+        Ok(())
+    }
+}
+
+fn finish(ticket: Option<Ticket>, result: Result<Response, Refusal>, outputs: &mut Vec<Output>) {
+    if let Err(refusal) = &result {
+        outputs.push(Output::Report(Event::Refused { reason: refusal.message.clone() }));
+    }
+    if let Some(ticket) = ticket {
+        outputs.push(Output::Reply(ticket, Box::new(result)));
+    }
+}
+
+fn manifest_refusal(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(RefusalCode::Manifest, why)
+}
+
+/// Whether `signed` is signed by one writer of its database under `charter`.
+fn check_writer(charter: &Charter, signed: &Signed<Manifest>) -> Result<(), Refusal> {
+    let manifest = signed.document();
+    let database = charter
+        .database(&manifest.database)
+        .ok_or_else(|| manifest_refusal(format!("the charter knows no database {}", manifest.database)))?;
+    let writers = database.writers.iter().copied().collect();
+    crate::signature::quorum::verify(signed, &writers, 1)
+        .map(|_writer| ())
+        .map_err(|error| manifest_refusal(format!("not signed by a writer of {}: {error}", manifest.database)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! All that is known of one database.
+
+use std::collections::BTreeMap;
+
+use shard_codec::Digest;
+
+use crate::catalog::fork::ForkProof;
+use crate::document::{LiveStripes, Manifest, Receipt};
+use crate::identifier::{DatabaseName, SiteName};
+use crate::machine::{Record, RecordKind};
+use crate::signature::Signed;
+
+/// Manifests from sequence 1 on without gaps, and what hangs on them.
+#[derive(Debug, Default)]
+pub struct History {
+    manifests: Vec<Signed<Manifest>>,
+    live: LiveStripes,
+    shares: BTreeMap<u64, Vec<u8>>,
+    receipts: BTreeMap<u64, BTreeMap<SiteName, Signed<Receipt>>>,
+    forks: BTreeMap<u64, ForkProof>,
+}
+
+impl History {
+    /// The newest manifest.
+    #[must_use]
+    pub fn head(&self) -> Option<&Signed<Manifest>> {
+        self.manifests.last()
+    }
+
+    /// Sequence of the newest manifest, 0 if there is none.
+    #[must_use]
+    pub fn head_sequence(&self) -> u64 {
+        self.head().map_or(0, |head| head.document().sequence)
+    }
+
+    /// One manifest.
+    #[must_use]
+    pub fn manifest(&self, sequence: u64) -> Option<&Signed<Manifest>> {
+        self.manifests.get(usize::try_from(sequence.checked_sub(1)?).ok()?)
+    }
+
+    /// Manifests from `sequence` on.
+    pub fn manifests_from(&self, sequence: u64) -> impl Iterator<Item = &Signed<Manifest>> {
+        let skip = usize::try_from(sequence.saturating_sub(1)).unwrap_or(usize::MAX);
+        self.manifests.iter().skip(skip)
+    }
+
+    /// The stripes that the head refers to.
+    #[must_use]
+    pub fn live_stripes(&self) -> &LiveStripes {
+        &self.live
+    }
+
+    /// This site's sealed share of one snapshot.
+    #[must_use]
+    pub fn share(&self, sequence: u64) -> Option<&[u8]> {
+        self.shares.get(&sequence).map(Vec::as_slice)
+    }
+
+    /// Receipts of one snapshot, one a site.
+    pub fn receipts(&self, sequence: u64) -> impl Iterator<Item = &Signed<Receipt>> {
+        self.receipts.get(&sequence).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Proofs of forks, by sequence.
+    pub fn forks(&self) -> impl Iterator<Item = &ForkProof> {
+        self.forks.values()
+    }
+
+    /// Appends the successor of the head.
+    ///
+    /// # Errors
+    /// Its stripes do not fit; nothing is changed then.
+    pub(super) fn append(&mut self, manifest: Signed<Manifest>) -> Result<(), String> {
+        self.live.apply(manifest.document())?;
+        self.manifests.push(manifest);
+        Ok(())
+    }
+
+    pub(super) fn put_share(&mut self, sequence: u64, sealed: Vec<u8>) {
+        self.shares.insert(sequence, sealed);
+    }
+
+    /// Keeps the receipt that says more; true if it is news.
+    pub(super) fn put_receipt(&mut self, receipt: Signed<Receipt>) -> bool {
+        let weight = |receipt: &Receipt| u8::from(receipt.holds_shards) + u8::from(receipt.holds_share);
+        let (sequence, site) = (receipt.document().sequence, receipt.document().site.clone());
+        let of_snapshot = self.receipts.entry(sequence).or_default();
+        let held = of_snapshot.get(&site).map_or(0, |held| weight(held.document()));
+        let is_news = weight(receipt.document()) > held;
+        if is_news {
+            of_snapshot.insert(site, receipt);
+        }
+        is_news
+    }
+
+    /// True if it is news.
+    pub(super) fn put_fork(&mut self, sequence: u64, proof: ForkProof) -> bool {
+        let is_news = !self.forks.contains_key(&sequence);
+        self.forks.entry(sequence).or_insert(proof);
+        is_news
+    }
+
+    pub(super) fn digest_at(&self, sequence: u64) -> Option<Digest> {
+        self.manifest(sequence).map(Signed::digest)
+    }
+}
+
+/// Key of records that belong to one snapshot: database, 0x00, sequence big-endian, so that they sort in order.
+pub(super) fn key(database: &DatabaseName, sequence: u64) -> Vec<u8> {
+    let mut key = database.as_str().as_bytes().to_vec();
+    key.push(0);
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+pub(super) fn split_key(key: &[u8]) -> Result<(DatabaseName, u64), String> {
+    let damaged = || "a damaged record key".to_owned();
+    let (head, sequence) = key.split_last_chunk::<8>().ok_or_else(damaged)?;
+    let (zero, name) = head.split_last().ok_or_else(damaged)?;
+    let name = std::str::from_utf8(name).ok().filter(|_name| *zero == 0).ok_or_else(damaged)?;
+    Ok((name.parse().map_err(|_name| damaged())?, u64::from_be_bytes(*sequence)))
+}
+
+pub(super) fn manifest_record(manifest: &Signed<Manifest>) -> Record {
+    let document = manifest.document();
+    Record {
+        kind: RecordKind::Manifest,
+        key: key(&document.database, document.sequence),
+        value: manifest.encode(),
+    }
+}
+
+/// Receipts of one site for one snapshot may follow each other as it comes to hold more; what it holds is in the key.
+pub(super) fn receipt_record(signed: &Signed<Receipt>) -> Record {
+    let receipt = signed.document();
+    let mut key = key(&receipt.database, receipt.sequence);
+    key.extend_from_slice(receipt.site.as_str().as_bytes());
+    key.extend_from_slice(&[0, u8::from(receipt.holds_shards), u8::from(receipt.holds_share)]);
+    Record { kind: RecordKind::Receipt, key, value: signed.encode() }
+}

@@ -1,0 +1,183 @@
+//! Publishing: a writer brings a manifest and this site's share, and gets a receipt for what is on the disk.
+
+use shard_codec::secret_sharing::{Share, verify_share};
+use shard_codec::share_sealing::{open_sealed, sealing_context};
+use shard_codec::{Digest, ShareIndex};
+
+use crate::catalog::follow::Standing;
+use crate::catalog::{Catalog, finish, history, manifest_refusal};
+use crate::document::{Database, Manifest, Receipt};
+use crate::identifier::{DatabaseName, SiteName};
+use crate::limits::{PAGE_ENTRIES_MAX, SEALED_SHARE_BYTES_MAX};
+use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
+use crate::signature::{PublicKey, Signed};
+use crate::timestamp::Timestamp;
+use crate::wire::{Refusal, RefusalCode, Response};
+
+/// A publication that waits for the store.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    database: DatabaseName,
+    sequence: u64,
+    holds_share: bool,
+    places_shards: bool,
+}
+
+impl Catalog {
+    pub(super) fn publish(
+        &mut self,
+        ticket: Ticket,
+        caller: PublicKey,
+        bytes: &[u8],
+        sealed_share: Option<Vec<u8>>,
+        keys: &SiteKeys,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let signed = Signed::<Manifest>::decode(bytes).map_err(manifest_refusal)?;
+        let manifest = signed.document();
+        let standing = self.stand(&signed, outputs)?;
+        let database = self.charter().database(&manifest.database).cloned();
+        let database = database.ok_or_else(|| manifest_refusal("no such database"))?;
+        if !database.writers.contains(&caller) {
+            let why = format!("{caller} is not a writer of {}", database.name);
+            return Err(Refusal::new(RefusalCode::NotAllowed, why));
+        }
+        match standing {
+            Standing::Next => check_against_charter(manifest, &database)?,
+            Standing::Known if self.history(&database.name).is_some_and(|h| h.head_sequence() == manifest.sequence) => {}
+            Standing::Known => return Err(manifest_refusal("a newer snapshot is held here already")),
+        }
+        if let Some(sealed) = &sealed_share {
+            let index = database.share_index_of(&keys.name).ok_or_else(|| {
+                Refusal::new(RefusalCode::Share, "this site is not a custodian of the database")
+            })?;
+            check_share(manifest, &keys.name, index, sealed, keys)?;
+        }
+        if standing == Standing::Next {
+            self.append(&signed, outputs)?;
+        }
+        let history = self.databases.entry(database.name.clone()).or_default();
+        if let Some(sealed) = sealed_share
+            && history.share(manifest.sequence).is_none()
+        {
+            let (kind, key) = (RecordKind::Share, history::key(&database.name, manifest.sequence));
+            outputs.push(Output::Persist(Record { kind, key, value: sealed.clone() }));
+            history.put_share(manifest.sequence, sealed);
+        }
+        let roots: Vec<Digest> = (history.live_stripes().iter())
+            .filter_map(|live| live.shard_at(&keys.name).map(|(_index, root)| root))
+            .collect();
+        let pending = Pending {
+            database: database.name.clone(),
+            sequence: manifest.sequence,
+            holds_share: history.share(manifest.sequence).is_some(),
+            places_shards: database.placement.contains(&keys.name),
+        };
+        self.pending.insert(ticket, pending);
+        outputs.push(Output::CheckShards { ticket, roots });
+        Ok(())
+    }
+
+    /// The store has answered: give the receipt that is true.
+    pub(super) fn shards_checked(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        mut missing: Vec<Digest>,
+        keys: &SiteKeys,
+        outputs: &mut Vec<Output>,
+    ) {
+        let Some(pending) = self.pending.remove(&ticket) else { return };
+        let missing_count = missing.len();
+        missing.truncate(PAGE_ENTRIES_MAX);
+        let receipt = self.receipt(now, &pending, missing_count == 0, keys).inspect(|signed| {
+            let history = self.databases.entry(pending.database.clone()).or_default();
+            if history.put_receipt(signed.clone()) {
+                outputs.push(Output::Persist(history::receipt_record(signed)));
+                outputs.push(Output::Announce(Announcement::Receipt(signed.encode().into())));
+            }
+        });
+        let (database, sequence) = (pending.database, pending.sequence);
+        outputs.push(Output::Report(Event::SnapshotHeld { database, sequence, missing_count }));
+        let receipt = receipt.map(|signed| signed.encode().into());
+        finish(Some(ticket), Ok(Response::Published { receipt, missing }), outputs);
+    }
+
+    fn receipt(
+        &self,
+        now: Timestamp,
+        pending: &Pending,
+        all_shards_present: bool,
+        keys: &SiteKeys,
+    ) -> Option<Signed<Receipt>> {
+        let manifest = self.history(&pending.database)?.manifest(pending.sequence)?.digest();
+        let receipt = Receipt {
+            state: self.state(),
+            database: pending.database.clone(),
+            sequence: pending.sequence,
+            manifest,
+            site: keys.name.clone(),
+            holds_shards: pending.places_shards && all_shards_present,
+            holds_share: pending.holds_share,
+            at: now,
+        };
+        Signed::sign_new(receipt, &keys.identity).ok()
+    }
+}
+
+/// A new manifest keeps to the charter as it stands now.
+fn check_against_charter(manifest: &Manifest, database: &Database) -> Result<(), Refusal> {
+    let custody = &manifest.custody;
+    for (what, holds) in [
+        ("data_shards", manifest.data_shards == database.data_shards),
+        ("placement", manifest.placement == database.placement),
+        ("custodians", custody.custodians == database.custodians),
+        ("threshold", custody.threshold == database.threshold),
+    ] {
+        if !holds {
+            let why = format!("{what} of the manifest is not what the charter says: fetch the newest charter");
+            return Err(manifest_refusal(why));
+        }
+    }
+    Ok(())
+}
+
+/// Opens the share and verifies it against the public commitments, before anything is promised.
+fn check_share(
+    manifest: &Manifest,
+    me: &SiteName,
+    index: ShareIndex,
+    sealed: &[u8],
+    keys: &SiteKeys,
+) -> Result<(), Refusal> {
+    let refuse = |why: String| Refusal::new(RefusalCode::Share, why);
+    let position = usize::from(index.get()) - 1;
+    let custody = &manifest.custody;
+    if sealed.len() > SEALED_SHARE_BYTES_MAX || custody.share_digests.get(position) != Some(&Digest::of(sealed)) {
+        return Err(refuse("the sealed share is not the one the manifest names for this site".to_owned()));
+    }
+    let share = open_share(manifest, me, sealed, keys).map_err(refuse)?;
+    let commitments = custody.commitments().map_err(refuse)?;
+    verify_share(&share, index, usize::from(custody.threshold), &commitments).map_err(|error| refuse(error.to_string()))
+}
+
+/// Opens the share of `manifest` that was sealed to `me`.
+///
+/// # Errors
+/// Sealed for another site, snapshot or key.
+pub(crate) fn open_share(
+    manifest: &Manifest,
+    me: &SiteName,
+    sealed: &[u8],
+    keys: &SiteKeys,
+) -> Result<Share, String> {
+    let opened = open_sealed(&keys.sealing, &share_context(manifest, me), sealed).map_err(|error| error.to_string())?;
+    Share::from_bytes(&opened).map_err(|error| error.to_string())
+}
+
+/// What binds a sealed share to its place: state, database, sequence, epoch, site.
+#[must_use]
+pub fn share_context(manifest: &Manifest, site: &SiteName) -> Vec<u8> {
+    let database = manifest.database.as_str();
+    sealing_context(&manifest.state, database, manifest.sequence, manifest.custody.epoch, site.as_str())
+}

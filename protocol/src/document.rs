@@ -1,0 +1,46 @@
+//! What people, sites and writers sign. One file a kind; `docs/format.md` lists the bytes.
+
+mod card;
+mod charter;
+mod join_request;
+mod manifest;
+mod receipt;
+mod release_notice;
+mod release_order;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use card::{Bearer, Card};
+pub use charter::{Alliance, Charter, CharterChain, CharterError, Database, Official, Roles, Site, SiteKind, SiteState};
+pub use join_request::JoinRequest;
+pub use manifest::{Custody, LiveStripe, LiveStripes, Manifest, Stripe};
+pub use receipt::Receipt;
+pub use release_notice::ReleaseNotice;
+pub use release_order::{OrderError, Purpose, ReleaseOrder, Selector};
+
+use crate::limits::TEXT_BYTES_MAX;
+
+/// A kind of signed document.
+pub trait Document: Serialize + DeserializeOwned {
+    /// The kind, as it stands in the envelope, the signature domain and the armour.
+    const KIND: &'static str;
+    /// Version of the format, not of the document.
+    const VERSION: u16 = 1;
+    /// Payload in bytes at the most.
+    const BYTES_MAX: usize;
+
+    /// Checks what the types cannot say; the text of the error is for people.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn validate(&self) -> Result<(), String>;
+}
+
+/// Refuses text that is empty, too long, or could draw on a terminal.
+fn check_text(what: &str, text: &str) -> Result<(), String> {
+    if text.trim().is_empty() || text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(format!("{what} must be 1 to {TEXT_BYTES_MAX} bytes without control characters"));
+    }
+    Ok(())
+}

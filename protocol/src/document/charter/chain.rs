@@ -1,0 +1,138 @@
+//! The versions of a charter, from genesis to the newest, each authorised by the one before.
+
+use shard_codec::Digest;
+
+use super::Charter;
+use crate::signature::quorum::{self, QuorumError};
+use crate::signature::{EnvelopeError, Signed};
+
+/// Why a charter is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CharterError {
+    /// Form or content.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// Not the state that was asked for.
+    #[error("this charter founds state {found}, not {expected}")]
+    OtherState {
+        /// The state pinned here.
+        expected: Digest,
+        /// The state of the charter.
+        found: Digest,
+    },
+    /// Not the next version of the newest one here.
+    #[error("charter version {found} does not follow version {newest} held here")]
+    NotNext {
+        /// The newest version here.
+        newest: u64,
+        /// The version offered.
+        found: u64,
+    },
+    /// Another charter of the same or the next version: somebody forked the state.
+    #[error("charter version {version} conflicts with the one held here: the state's history is forked")]
+    Fork {
+        /// The version in conflict.
+        version: u64,
+    },
+    /// Signatures.
+    #[error("charter version {version}, quorum of version {roll}: {error}")]
+    Quorum {
+        /// The version offered.
+        version: u64,
+        /// Whose officials are missing.
+        roll: u64,
+        /// What is wrong.
+        error: QuorumError,
+    },
+}
+
+/// A verified chain.
+///
+/// # Invariants
+/// Never empty; version i + 1 stands at position i; each version carries a quorum of itself and of its predecessor.
+#[derive(Clone, Debug)]
+pub struct CharterChain {
+    genesis: Signed<Charter>,
+    later: Vec<Signed<Charter>>,
+}
+
+impl CharterChain {
+    /// Begins a chain. `state` is the digest the caller trusts, from a release order or an earlier start; `None` on
+    /// first use, when the caller shows the digest to a person.
+    ///
+    /// # Errors
+    /// Not version 1, another state, or no quorum of its own officials.
+    pub fn found(genesis: Signed<Charter>, state: Option<Digest>) -> Result<Self, CharterError> {
+        let (found, version) = (genesis.digest(), genesis.document().version);
+        if version != 1 {
+            return Err(CharterError::NotNext { newest: 0, found: version });
+        }
+        match state {
+            Some(expected) if expected != found => return Err(CharterError::OtherState { expected, found }),
+            Some(_) | None => {}
+        }
+        check_quorum(&genesis, genesis.document())?;
+        Ok(Self { genesis, later: Vec::new() })
+    }
+
+    /// Verifies and appends the next version; a version that is already here is taken silently.
+    ///
+    /// # Errors
+    /// Another state, a gap, a fork, or no quorum of the newest version and of itself.
+    pub fn extend(&mut self, next: Signed<Charter>) -> Result<bool, CharterError> {
+        let version = next.document().version;
+        if let Some(held) = self.version(version) {
+            return if held.digest() == next.digest() { Ok(false) } else { Err(CharterError::Fork { version }) };
+        }
+        let newest = self.newest();
+        if version != newest.document().version + 1 {
+            return Err(CharterError::NotNext { newest: newest.document().version, found: version });
+        }
+        let found = next.document().genesis.unwrap_or_else(|| next.digest());
+        if found != self.state() {
+            return Err(CharterError::OtherState { expected: self.state(), found });
+        }
+        if next.document().previous != Some(newest.digest()) {
+            return Err(CharterError::Fork { version: version - 1 });
+        }
+        check_quorum(&next, newest.document())?;
+        check_quorum(&next, next.document())?;
+        self.later.push(next);
+        Ok(true)
+    }
+
+    /// The digest of genesis: the name of the state.
+    #[must_use]
+    pub fn state(&self) -> Digest {
+        self.genesis.digest()
+    }
+
+    /// The newest version with its signatures.
+    #[must_use]
+    pub fn newest(&self) -> &Signed<Charter> {
+        self.later.last().unwrap_or(&self.genesis)
+    }
+
+    /// The newest charter.
+    #[must_use]
+    pub fn charter(&self) -> &Charter {
+        self.newest().document()
+    }
+
+    /// One version.
+    #[must_use]
+    pub fn version(&self, version: u64) -> Option<&Signed<Charter>> {
+        self.iter().nth(usize::try_from(version.checked_sub(1)?).ok()?)
+    }
+
+    /// All versions, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Signed<Charter>> {
+        std::iter::once(&self.genesis).chain(&self.later)
+    }
+}
+
+fn check_quorum(signed: &Signed<Charter>, roll: &Charter) -> Result<(), CharterError> {
+    quorum::verify(signed, &roll.roll(), roll.quorum.into()).map(|_signers| ()).map_err(|error| {
+        CharterError::Quorum { version: signed.document().version, roll: roll.version, error }
+    })
+}

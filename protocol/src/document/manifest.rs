@@ -1,0 +1,225 @@
+//! The public, signed description of one snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use shard_codec::limits::{SHARDS_MAX, STRIPE_BYTES_MAX};
+use shard_codec::secret_sharing::Commitments;
+use shard_codec::stripe::StripeLayout;
+use shard_codec::{CodingParameters, Digest, ShardIndex};
+
+use super::Document;
+use crate::identifier::{DatabaseName, SiteName};
+use crate::limits::{MANIFEST_BYTES_MAX, SEALED_ROOT_BYTES_MAX};
+use crate::timestamp::Timestamp;
+
+/// One snapshot: what was added, who holds the key, and the sealed root of its contents. Says nothing of what is in
+/// it but sizes and times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The state.
+    pub state: Digest,
+    /// The database.
+    pub database: DatabaseName,
+    /// From 1, without gaps.
+    pub sequence: u64,
+    /// Digest of the manifest before; absent in the first.
+    pub previous: Option<Digest>,
+    /// Digest of the charter it was written under.
+    pub charter: Digest,
+    /// By the writer's clock: shown, never relied on.
+    pub created: Timestamp,
+    /// Shards that rebuild a stripe.
+    pub data_shards: u8,
+    /// Shard i of every stripe added here lies at the i-th of these.
+    pub placement: Vec<SiteName>,
+    /// Stripes this snapshot adds.
+    pub stripes_added: Vec<Stripe>,
+    /// Numbers of earlier stripes that this snapshot no longer refers to.
+    pub stripes_dropped: Vec<u64>,
+    /// Who holds the snapshot key.
+    pub custody: Custody,
+    /// The contents' root, sealed with the snapshot key.
+    #[serde(with = "serde_bytes")]
+    pub sealed_root: Vec<u8>,
+}
+
+/// One stripe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stripe {
+    /// Unique in the database, growing.
+    pub number: u64,
+    /// Sealed chunks in it, in bytes, before padding.
+    pub payload_bytes: u32,
+    /// The roots of its shards, 32 bytes each, in the order of the placement.
+    #[serde(with = "serde_bytes")]
+    pub roots: Vec<u8>,
+}
+
+impl Stripe {
+    /// The root of one shard.
+    #[must_use]
+    pub fn root(&self, index: ShardIndex) -> Option<Digest> {
+        let root = self.roots.chunks_exact(32).nth(index.as_usize())?;
+        root.try_into().ok().map(Digest::from_bytes)
+    }
+}
+
+/// The sharing of one snapshot key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Custody {
+    /// Number of the custody set.
+    pub epoch: u64,
+    /// Shares that reconstruct the key.
+    pub threshold: u8,
+    /// Share i + 1 lies at the i-th of these.
+    pub custodians: Vec<SiteName>,
+    /// Pedersen commitments C_0 .. C_{threshold - 1}, 32 bytes each.
+    #[serde(with = "serde_bytes")]
+    pub commitments: Vec<u8>,
+    /// Digest of each custodian's sealed share: no site can be handed another one later.
+    pub share_digests: Vec<Digest>,
+}
+
+impl Custody {
+    /// The commitments as points.
+    ///
+    /// # Errors
+    /// Not canonical points, or not `threshold` of them.
+    pub fn commitments(&self) -> Result<Commitments, String> {
+        let points: Vec<[u8; 32]> = self.commitments.chunks_exact(32).filter_map(|point| point.try_into().ok()).collect();
+        if points.len() * 32 != self.commitments.len() || points.len() != usize::from(self.threshold) {
+            return Err("needs exactly one commitment of 32 bytes for each share of the threshold".to_owned());
+        }
+        Commitments::from_bytes(&points).map_err(|error| error.to_string())
+    }
+}
+
+impl Manifest {
+    /// The code of the stripes added here.
+    ///
+    /// # Errors
+    /// Fewer sites than data shards.
+    pub fn coding(&self) -> Result<CodingParameters, String> {
+        let data = usize::from(self.data_shards);
+        let parity = self.placement.len().checked_sub(data).ok_or("fewer sites than data shards")?;
+        CodingParameters::new(data, parity).map_err(|error| error.to_string())
+    }
+}
+
+impl Document for Manifest {
+    const KIND: &'static str = "manifest";
+    const BYTES_MAX: usize = MANIFEST_BYTES_MAX;
+
+    fn validate(&self) -> Result<(), String> {
+        if self.sequence == 0 || (self.sequence == 1) != self.previous.is_none() {
+            return Err("sequences count from 1, and all but the first name a predecessor".to_owned());
+        }
+        if self.placement.len() > SHARDS_MAX || self.custody.custodians.len() > SHARDS_MAX {
+            return Err("too many sites".to_owned());
+        }
+        let total = self.coding()?.total_shards();
+        if !self.stripes_added.is_sorted_by(|a, b| a.number < b.number) {
+            return Err("stripe numbers must grow".to_owned());
+        }
+        for stripe in &self.stripes_added {
+            let payload_bytes = usize::try_from(stripe.payload_bytes).unwrap_or(usize::MAX);
+            if stripe.roots.len() != total * 32 || !(1..=STRIPE_BYTES_MAX).contains(&payload_bytes) {
+                return Err(format!("stripe {} has a wrong number of roots or bytes", stripe.number));
+            }
+        }
+        if !self.stripes_dropped.is_sorted_by(|a, b| a < b) {
+            return Err("dropped stripes must be sorted, each once".to_owned());
+        }
+        if self.sealed_root.is_empty() || self.sealed_root.len() > SEALED_ROOT_BYTES_MAX {
+            return Err("the sealed root is empty or too long".to_owned());
+        }
+        if self.custody.share_digests.len() != self.custody.custodians.len() {
+            return Err("needs one share digest for each custodian".to_owned());
+        }
+        self.custody.commitments().map(|_points| ())
+    }
+}
+
+/// A stripe that a snapshot refers to, with the placement of the manifest that added it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveStripe {
+    /// Its roots and size.
+    pub stripe: Stripe,
+    /// Its code.
+    pub coding: CodingParameters,
+    /// Where its shards lie.
+    pub placement: Arc<[SiteName]>,
+}
+
+impl LiveStripe {
+    /// Shape of the stripe.
+    #[must_use]
+    pub fn layout(&self) -> StripeLayout {
+        StripeLayout::new(self.coding, usize::try_from(self.stripe.payload_bytes).unwrap_or(usize::MAX))
+    }
+
+    /// Index and root of the shard at `site`.
+    #[must_use]
+    pub fn shard_at(&self, site: &SiteName) -> Option<(ShardIndex, Digest)> {
+        let position = self.placement.iter().position(|name| name == site)?;
+        let index = ShardIndex::new(u8::try_from(position).ok()?);
+        Some((index, self.stripe.root(index)?))
+    }
+}
+
+/// All stripes that the newest of a run of manifests refers to, by number.
+#[derive(Clone, Debug, Default)]
+pub struct LiveStripes(BTreeMap<u64, LiveStripe>);
+
+impl LiveStripes {
+    /// Folds in the next manifest of the chain.
+    ///
+    /// # Errors
+    /// It drops a stripe that is not there, or adds one that is; nothing is changed then.
+    pub fn apply(&mut self, manifest: &Manifest) -> Result<(), String> {
+        let coding = manifest.coding()?;
+        let placement: Arc<[SiteName]> = manifest.placement.clone().into();
+        if let Some(number) = manifest.stripes_dropped.iter().find(|number| !self.0.contains_key(number)) {
+            return Err(format!("drops stripe {number}, which is not there"));
+        }
+        if let Some(stripe) = manifest.stripes_added.iter().find(|stripe| self.0.contains_key(&stripe.number)) {
+            return Err(format!("adds stripe {}, which is there already", stripe.number));
+        }
+        for number in &manifest.stripes_dropped {
+            self.0.remove(number);
+        }
+        for stripe in &manifest.stripes_added {
+            let live = LiveStripe { stripe: stripe.clone(), coding, placement: placement.clone() };
+            self.0.insert(stripe.number, live);
+        }
+        Ok(())
+    }
+
+    /// One stripe.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&LiveStripe> {
+        self.0.get(&number)
+    }
+
+    /// All of them, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &LiveStripe> {
+        self.0.values()
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,32 @@
+//! Bounds on everything that comes from outside, checked before anything is allocated for it.
+
+/// Officials of a state at the most.
+pub const OFFICIALS_MAX: usize = 255;
+/// Sites of a state at the most.
+pub const SITES_MAX: usize = 255;
+/// Databases of a state at the most.
+pub const DATABASES_MAX: usize = 1_000;
+/// Signatures on one document at the most.
+pub const SIGNATURES_MAX: usize = 2 * OFFICIALS_MAX;
+/// Addresses of one site at the most.
+pub const ADDRESSES_MAX: usize = 16;
+/// Free text (names of people, reasons) in bytes at the most.
+pub const TEXT_BYTES_MAX: usize = 512;
+
+/// A charter in bytes at the most: 255 sites of about 1.5 KiB, and the databases.
+pub const CHARTER_BYTES_MAX: usize = 2 << 20;
+/// A manifest in bytes at the most: about 70,000 new stripes (1.1 TiB) in seven shards.
+pub const MANIFEST_BYTES_MAX: usize = 16 << 20;
+/// Any other document in bytes at the most.
+pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
+/// A sealed root in bytes at the most.
+pub const SEALED_ROOT_BYTES_MAX: usize = 256 << 10;
+/// A sealed share in bytes at the most (X-Wing encapsulation 1120, share 65, tag 16).
+pub const SEALED_SHARE_BYTES_MAX: usize = 2 << 10;
+
+/// A frame from a peer that is not in the charter, in bytes: one release order.
+pub const STRANGER_FRAME_BYTES_MAX: usize = DOCUMENT_BYTES_MAX + 1024;
+/// A frame from a site or a writer, in bytes: one manifest with its envelope.
+pub const FRAME_BYTES_MAX: usize = MANIFEST_BYTES_MAX + (1 << 20);
+/// Entries of any list in one answer at the most; a longer list is asked for page by page.
+pub const PAGE_ENTRIES_MAX: usize = 4_096;

@@ -1,0 +1,89 @@
+//! Durable or not: what the receipts of one snapshot promise, counted against every coalition.
+
+use std::collections::BTreeSet;
+
+use crate::document::{Charter, Database, Receipt};
+use crate::identifier::SiteName;
+use crate::placement::coalition::{Bond, coalitions};
+
+/// What is left of a snapshot after the worst single coalition is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durability {
+    /// Sites whose receipt covers all their shards.
+    pub shard_sites: BTreeSet<SiteName>,
+    /// Sites whose receipt covers their share.
+    pub share_sites: BTreeSet<SiteName>,
+    /// Jurisdictions that the receipts come from.
+    pub jurisdictions: BTreeSet<String>,
+    /// The coalition whose loss leaves the least, if there is any.
+    pub weakest: Option<Bond>,
+    /// Shards that remain without it.
+    pub shards_remaining: usize,
+    /// Shards needed.
+    pub data_shards: usize,
+    /// Shares that remain without it.
+    pub shares_remaining: usize,
+    /// Shares needed.
+    pub threshold: usize,
+    /// Sites of placement or custody that gave no full receipt.
+    pub missing: BTreeSet<SiteName>,
+}
+
+impl Durability {
+    /// Whether enough remains, whichever single coalition is lost.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.shards_remaining >= self.data_shards && self.shares_remaining >= self.threshold
+    }
+}
+
+/// Counts verified `receipts` of one snapshot. Receipts of sites that are no longer active do not count.
+#[must_use]
+pub fn assess<'a>(
+    charter: &Charter,
+    database: &Database,
+    receipts: impl IntoIterator<Item = &'a Receipt>,
+) -> Durability {
+    let active: BTreeSet<&SiteName> = charter.active_sites().map(|site| &site.name).collect();
+    let (mut shard_sites, mut share_sites) = (BTreeSet::new(), BTreeSet::new());
+    for receipt in receipts.into_iter().filter(|receipt| active.contains(&receipt.site)) {
+        if receipt.holds_shards && database.placement.contains(&receipt.site) {
+            shard_sites.insert(receipt.site.clone());
+        }
+        if receipt.holds_share && database.custodians.contains(&receipt.site) {
+            share_sites.insert(receipt.site.clone());
+        }
+    }
+    let without = |sites: &BTreeSet<SiteName>, lost: &BTreeSet<SiteName>| sites.difference(lost).count();
+    let (data_shards, threshold) = (usize::from(database.data_shards), usize::from(database.threshold));
+    // The weakest coalition is the one that leaves the smallest surplus over what is needed, of shards or of shares.
+    let surplus = |shards: usize, shares: usize| {
+        (shards + threshold).min(shares + data_shards) // both sides shifted by the other's bound: no subtraction
+    };
+    let weakest = coalitions(charter)
+        .into_iter()
+        .map(|lost| (without(&shard_sites, &lost.sites), without(&share_sites, &lost.sites), lost.bond))
+        .min_by_key(|(shards, shares, _)| surplus(*shards, *shares));
+    let (shards_remaining, shares_remaining) =
+        weakest.as_ref().map_or((shard_sites.len(), share_sites.len()), |(shards, shares, _)| (*shards, *shares));
+    let missing = (database.placement.iter().filter(|site| !shard_sites.contains(*site)))
+        .chain(database.custodians.iter().filter(|site| !share_sites.contains(*site)))
+        .cloned()
+        .collect();
+    let jurisdictions = charter
+        .active_sites()
+        .filter(|site| shard_sites.contains(&site.name) || share_sites.contains(&site.name))
+        .map(|site| site.jurisdiction.clone())
+        .collect();
+    Durability {
+        shard_sites,
+        share_sites,
+        jurisdictions,
+        weakest: weakest.map(|(_, _, bond)| bond),
+        shards_remaining,
+        data_shards,
+        shares_remaining,
+        threshold,
+        missing,
+    }
+}

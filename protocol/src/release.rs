@@ -1,0 +1,327 @@
+//! Opening: a release order comes in, this site's share goes out sealed to the order's recipient.
+//!
+//! Every accepted order and every released share is logged durably and announced to all sites *before* the share
+//! leaves (promise P4). The machine reads the [`Catalog`] and writes only its own log.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shard_codec::Digest;
+use shard_codec::share_sealing::{SealingPublicKey, seal_to};
+
+use crate::catalog::publish::{open_share, share_context};
+use crate::catalog::{Catalog, History};
+use crate::document::{Manifest, ReleaseNotice, ReleaseOrder, Selector};
+use crate::identifier::{DatabaseName, SiteName};
+use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
+use crate::placement::durability;
+use crate::signature::quorum::{self, verify_single};
+use crate::signature::{PublicKey, Signed};
+use crate::timestamp::Timestamp;
+use crate::wire::{Refusal, RefusalCode, Response};
+
+/// What the host tells the machine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A peer presents an order.
+    PresentOrder {
+        /// Who waits.
+        ticket: Ticket,
+        /// The key of the connection.
+        caller: PublicKey,
+        /// The envelope.
+        order: Vec<u8>,
+    },
+    /// A peer asks for this site's share under an order presented before.
+    Share {
+        /// Who waits.
+        ticket: Ticket,
+        /// The key of the connection.
+        caller: PublicKey,
+        /// Digest of the order.
+        order: Digest,
+        /// The database.
+        database: DatabaseName,
+        /// The snapshot.
+        sequence: u64,
+    },
+    /// Another site spreads an order that it accepted.
+    Order {
+        /// Who waits.
+        ticket: Option<Ticket>,
+        /// The envelope.
+        bytes: Vec<u8>,
+    },
+    /// Another site spreads word of a share it released.
+    Notice {
+        /// Who waits.
+        ticket: Option<Ticket>,
+        /// The envelope.
+        bytes: Vec<u8>,
+    },
+}
+
+/// One line of the log.
+#[derive(Clone, Debug)]
+pub enum LogEntry {
+    /// An order that a site accepted.
+    Order(Signed<ReleaseOrder>),
+    /// A share that a site released.
+    Notice(Signed<ReleaseNotice>),
+}
+
+/// The machine.
+#[derive(Debug, Default)]
+pub struct Release {
+    orders: BTreeMap<Digest, Signed<ReleaseOrder>>,
+    noticed: BTreeSet<Digest>,
+    log: Vec<LogEntry>,
+}
+
+impl Release {
+    /// A machine with an empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everything that was ever opened, in the order this site learned of it.
+    #[must_use]
+    pub fn log(&self) -> &[LogEntry] {
+        &self.log
+    }
+
+    /// Databases that `key` may open now, by the orders accepted here. Orders that this site learned of from others
+    /// count too: they carry the same quorum.
+    #[must_use]
+    pub fn ordered_for(&self, key: PublicKey, now: Timestamp) -> Vec<DatabaseName> {
+        let valid = self.orders.values().map(Signed::document).filter(|order| {
+            order.recipient == key && order.not_before <= now && now < order.expires
+        });
+        let databases: BTreeSet<DatabaseName> = valid.flat_map(|order| order.databases.iter().cloned()).collect();
+        databases.into_iter().collect()
+    }
+
+    /// Takes one input; the host carries out the outputs in order (see [`crate::machine`]).
+    pub fn handle(
+        &mut self,
+        now: Timestamp,
+        input: Input,
+        catalog: &Catalog,
+        keys: &SiteKeys,
+        rng: &mut impl rand::CryptoRng,
+    ) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let (ticket, result) = match input {
+            Input::PresentOrder { ticket, caller, order } => {
+                (Some(ticket), self.present(now, caller, &order, catalog, &mut outputs))
+            }
+            Input::Share { ticket, caller, order, database, sequence } => {
+                let request = ShareRequest { caller, order, database, sequence };
+                (Some(ticket), self.open(now, &request, catalog, keys, rng, &mut outputs))
+            }
+            Input::Order { ticket, bytes } => (ticket, self.take_order(&bytes, catalog, &mut outputs)),
+            Input::Notice { ticket, bytes } => (ticket, self.take_notice(&bytes, catalog, &mut outputs)),
+        };
+        if let Err(refusal) = &result {
+            outputs.push(Output::Report(Event::Refused { reason: refusal.message.clone() }));
+        }
+        if let Some(ticket) = ticket {
+            outputs.push(Output::Reply(ticket, Box::new(result)));
+        }
+        outputs
+    }
+
+    /// Puts back a record that was persisted before.
+    ///
+    /// # Errors
+    /// The record does not decode: the state file was damaged.
+    pub fn replay(&mut self, record: &Record, catalog: &Catalog) -> Result<(), String> {
+        let mut ignored = Vec::new();
+        let result = match record.kind {
+            RecordKind::Order => self.take_order(&record.value, catalog, &mut ignored),
+            RecordKind::Notice => self.take_notice(&record.value, catalog, &mut ignored),
+            RecordKind::Charter
+            | RecordKind::Manifest
+            | RecordKind::Share
+            | RecordKind::Receipt
+            | RecordKind::Fork => return Err("belongs to the catalog".to_owned()),
+        };
+        result.map(|_response| ()).map_err(|refusal| refusal.message)
+    }
+
+    fn present(
+        &mut self,
+        now: Timestamp,
+        caller: PublicKey,
+        bytes: &[u8],
+        catalog: &Catalog,
+        outputs: &mut Vec<Output>,
+    ) -> Result<Response, Refusal> {
+        let signed = Signed::<ReleaseOrder>::decode(bytes).map_err(order_refusal)?;
+        signed.verify(catalog.state(), catalog.charter(), caller, now).map_err(order_refusal)?;
+        self.log_order(signed, outputs);
+        Ok(Response::Done)
+    }
+
+    /// Logs an order another site accepted. Whether it is still in its window does not matter to the log; that it
+    /// carries a quorum does.
+    fn take_order(
+        &mut self,
+        bytes: &[u8],
+        catalog: &Catalog,
+        outputs: &mut Vec<Output>,
+    ) -> Result<Response, Refusal> {
+        let signed = Signed::<ReleaseOrder>::decode(bytes).map_err(order_refusal)?;
+        if signed.document().state != catalog.state() {
+            return Err(order_refusal("the order is for another state"));
+        }
+        // A later charter may have another roll: an order is good in the log if any version's quorum signed it.
+        let mut verdict = Err(order_refusal("no charter"));
+        for charter in catalog.charters().iter().map(Signed::document) {
+            verdict = quorum::verify(&signed, &charter.roll(), charter.quorum.into()).map_err(order_refusal);
+            if verdict.is_ok() {
+                break;
+            }
+        }
+        verdict?;
+        self.log_order(signed, outputs);
+        Ok(Response::Done)
+    }
+
+    fn log_order(&mut self, signed: Signed<ReleaseOrder>, outputs: &mut Vec<Output>) {
+        let order = signed.digest();
+        if self.orders.contains_key(&order) {
+            return;
+        }
+        let value = signed.encode();
+        let key = order.as_bytes().to_vec();
+        outputs.push(Output::Persist(Record { kind: RecordKind::Order, key, value: value.clone() }));
+        outputs.push(Output::Announce(Announcement::Order(value.into())));
+        outputs.push(Output::Report(Event::OrderAccepted { order }));
+        self.log.push(LogEntry::Order(signed.clone()));
+        self.orders.insert(order, signed);
+    }
+
+    fn open(
+        &mut self,
+        now: Timestamp,
+        request: &ShareRequest,
+        catalog: &Catalog,
+        keys: &SiteKeys,
+        rng: &mut impl rand::CryptoRng,
+        outputs: &mut Vec<Output>,
+    ) -> Result<Response, Refusal> {
+        let signed = self.orders.get(&request.order).ok_or_else(|| order_refusal("present the order first"))?;
+        // Verified again: the charter may have changed, and time has passed.
+        let order = signed.verify(catalog.state(), catalog.charter(), request.caller, now).map_err(order_refusal)?;
+        if !order.databases.contains(&request.database) {
+            return Err(order_refusal(format!("the order does not open database {}", request.database)));
+        }
+        let not_found = |why: String| Refusal::new(RefusalCode::NotFound, why);
+        let (database, sequence) = (&request.database, request.sequence);
+        let history = catalog.history(database).ok_or_else(|| not_found(format!("no snapshot of {database} here")))?;
+        check_selector(order.selector, catalog, database, history, sequence)?;
+        let manifest = history.manifest(sequence).ok_or_else(|| not_found(format!("no snapshot {sequence} here")))?;
+        let sealed = history.share(sequence).ok_or_else(|| not_found(format!("no share of snapshot {sequence} here")))?;
+        let internal = |why: String| Refusal::new(RefusalCode::Internal, why);
+        let share = open_share(manifest.document(), &keys.name, sealed, keys).map_err(internal)?;
+        let recipient = SealingPublicKey::from_bytes(&order.recipient_sealing_key).map_err(order_refusal)?;
+        let context = release_context(request.order, manifest.document(), &keys.name);
+        let resealed = (share.to_bytes())
+            .expose(|bytes| seal_to(&recipient, &context, bytes, rng))
+            .map_err(|error| internal(error.to_string()))?;
+        let index = share.index().get();
+        let notice = ReleaseNotice {
+            state: order.state,
+            order: request.order,
+            database: database.clone(),
+            sequence,
+            site: keys.name.clone(),
+            recipient: request.caller,
+            at: now,
+        };
+        let notice = Signed::sign_new(notice, &keys.identity).map_err(|error| internal(error.to_string()))?;
+        self.log_notice(notice, outputs);
+        Ok(Response::Share { index, sealed: resealed.into() })
+    }
+
+    fn take_notice(
+        &mut self,
+        bytes: &[u8],
+        catalog: &Catalog,
+        outputs: &mut Vec<Output>,
+    ) -> Result<Response, Refusal> {
+        let signed = Signed::<ReleaseNotice>::decode(bytes).map_err(order_refusal)?;
+        let notice = signed.document();
+        let site = catalog.charter().site(&notice.site);
+        let site = site.ok_or_else(|| order_refusal(format!("no site {} in the charter", notice.site)))?;
+        verify_single(&signed, site.identity).map_err(order_refusal)?;
+        self.log_notice(signed, outputs);
+        Ok(Response::Done)
+    }
+
+    fn log_notice(&mut self, signed: Signed<ReleaseNotice>, outputs: &mut Vec<Output>) {
+        let digest = signed.digest();
+        if !self.noticed.insert(digest) {
+            return;
+        }
+        let (value, notice) = (signed.encode(), signed.document().clone());
+        let key = digest.as_bytes().to_vec();
+        outputs.push(Output::Persist(Record { kind: RecordKind::Notice, key, value: value.clone() }));
+        outputs.push(Output::Announce(Announcement::Notice(value.into())));
+        let ReleaseNotice { order, database, sequence, site, .. } = notice;
+        outputs.push(Output::Report(Event::ShareReleased { order, database, sequence, site }));
+        self.log.push(LogEntry::Notice(signed));
+    }
+}
+
+struct ShareRequest {
+    caller: PublicKey,
+    order: Digest,
+    database: DatabaseName,
+    sequence: u64,
+}
+
+fn order_refusal(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(RefusalCode::Order, why)
+}
+
+/// The context under which `site` releases its share of `manifest`: the order, and the share's place.
+#[must_use]
+pub fn release_context(order: Digest, manifest: &Manifest, site: &SiteName) -> Vec<u8> {
+    [b"legation v1 released share".as_slice(), order.as_bytes(), &share_context(manifest, site)].concat()
+}
+
+/// `latest` opens the newest durable snapshot this site knows of, and anything newer that is not durable (yet): an
+/// interrupted publication must neither be hidden nor stand in the way.
+fn check_selector(
+    selector: Selector,
+    catalog: &Catalog,
+    database: &DatabaseName,
+    history: &History,
+    sequence: u64,
+) -> Result<(), Refusal> {
+    match selector {
+        Selector::Sequence(only) if only == sequence => Ok(()),
+        Selector::Sequence(only) => Err(order_refusal(format!("the order opens snapshot {only} only"))),
+        Selector::Latest => match newest_durable(catalog, database, history) {
+            Some(durable) if sequence < durable => {
+                Err(order_refusal(format!("the order opens the latest snapshot, which is {durable}")))
+            }
+            Some(_) | None => Ok(()),
+        },
+    }
+}
+
+/// The newest snapshot whose receipts, as known here, make it durable.
+fn newest_durable(catalog: &Catalog, name: &DatabaseName, history: &History) -> Option<u64> {
+    let charter = catalog.charter();
+    let database = charter.database(name)?;
+    (1..=history.head_sequence()).rev().find(|sequence| {
+        let receipts = history.receipts(*sequence).map(Signed::document);
+        durability::assess(charter, database, receipts).is_durable()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! What travels between peers: one request, one response, some followed by a body of raw bytes.
+//!
+//! A frame is a 4-byte big-endian length and that many bytes of CBOR. [`Request::PutShard`] is followed by the shard,
+//! [`Response::Body`] by as many bytes as it says. Who may ask what is decided in [`access`].
+
+pub mod access;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use shard_codec::Digest;
+
+use crate::identifier::DatabaseName;
+use crate::machine::Announcement;
+
+/// Name of the stream protocol on the mesh.
+pub const STREAM_PROTOCOL: &str = "/legation/1";
+
+/// What one peer asks of a site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Charter versions from this one on.
+    Charters {
+        /// From 1.
+        from_version: u64,
+    },
+    /// The newest snapshot known.
+    Head {
+        /// Of which database.
+        database: DatabaseName,
+    },
+    /// Manifests from this sequence on, as many as fit one frame.
+    Manifests {
+        /// Of which database.
+        database: DatabaseName,
+        /// From 1.
+        from_sequence: u64,
+    },
+    /// All receipts known for one snapshot.
+    Receipts {
+        /// Of which database.
+        database: DatabaseName,
+        /// Which snapshot.
+        sequence: u64,
+    },
+    /// Store one shard; its bytes follow the frame.
+    PutShard {
+        /// Of which database.
+        database: DatabaseName,
+        /// Of which stripe.
+        stripe_number: u64,
+        /// Its position.
+        shard_index: u8,
+        /// Its name.
+        root: Digest,
+        /// Its length.
+        bytes: u32,
+    },
+    /// A whole shard.
+    Shard {
+        /// Its name.
+        root: Digest,
+    },
+    /// A range of a shard, with the proof that it is of this root.
+    ShardRange {
+        /// The shard's name.
+        root: Digest,
+        /// First byte.
+        offset: u64,
+        /// How many.
+        bytes: u64,
+    },
+    /// Which of these shards the site does not hold.
+    MissingShards {
+        /// Their names.
+        roots: Vec<Digest>,
+    },
+    /// Take this snapshot and give a receipt.
+    Publish {
+        /// The signed manifest.
+        manifest: ByteBuf,
+        /// The site's own sealed share, if it is a custodian.
+        sealed_share: Option<ByteBuf>,
+    },
+    /// Show a release order; the first thing a recipient does.
+    PresentOrder {
+        /// The signed order.
+        order: ByteBuf,
+    },
+    /// Release the share of one snapshot under an order presented before.
+    Share {
+        /// Digest of the order.
+        order: Digest,
+        /// The database.
+        database: DatabaseName,
+        /// The snapshot.
+        sequence: u64,
+    },
+    /// The release log: orders and notices from this position on.
+    ReleaseLog {
+        /// Position in the answering site's log.
+        from: u64,
+    },
+    /// Proofs of forked histories.
+    Forks {
+        /// Of which database.
+        database: DatabaseName,
+    },
+    /// Take a document that another site (or a writer with a receipt) spreads.
+    Announce(Announcement),
+}
+
+/// What the site answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Response {
+    /// Done, nothing to say.
+    Done,
+    /// Signed documents of the kind that was asked for.
+    Documents(Vec<ByteBuf>),
+    /// Entries of the release log, in order.
+    Announcements(Vec<Announcement>),
+    /// The head, if there is one: sequence and digest of its manifest.
+    Head(Option<(u64, Digest)>),
+    /// This many raw bytes follow the frame.
+    Body {
+        /// How many.
+        bytes: u64,
+    },
+    /// Shards the site does not hold.
+    Missing(Vec<Digest>),
+    /// What the site holds of the snapshot just published.
+    Published {
+        /// The signed receipt; absent if it holds nothing of it yet.
+        receipt: Option<ByteBuf>,
+        /// Shards it should hold and does not.
+        missing: Vec<Digest>,
+    },
+    /// The site's share, sealed to the recipient of the order.
+    Share {
+        /// Its index, from 1.
+        index: u8,
+        /// HPKE.
+        sealed: ByteBuf,
+    },
+    /// No, and why.
+    Refused(Refusal),
+}
+
+/// Why a site says no.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(deny_unknown_fields)]
+#[error("{message}")]
+pub struct Refusal {
+    /// For programs.
+    pub code: RefusalCode,
+    /// For people.
+    pub message: String,
+}
+
+/// The kinds of no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalCode {
+    /// Does not decode, or contradicts itself.
+    Malformed,
+    /// The peer is not allowed to ask this.
+    NotAllowed,
+    /// Not known here.
+    NotFound,
+    /// The release order does not hold.
+    Order,
+    /// The charter does not hold.
+    Charter,
+    /// The manifest does not hold.
+    Manifest,
+    /// The share does not fit its commitments.
+    Share,
+    /// Two histories.
+    Fork,
+    /// The site misses earlier manifests; the message says from which sequence on.
+    Behind,
+    /// No room on the site's disk.
+    DiskFull,
+    /// More than the database may use.
+    Quota,
+    /// The bytes do not have the root they were announced with.
+    Corrupt,
+    /// Too much at once; try again.
+    Busy,
+    /// The site itself has a fault.
+    Internal,
+}
+
+impl Refusal {
+    /// A refusal for `code`, said by `why`.
+    pub fn new(code: RefusalCode, why: impl std::fmt::Display) -> Self {
+        Self { code, message: why.to_string() }
+    }
+}
