@@ -22,6 +22,16 @@ pub mod shard_tree;
 pub mod share_sealing;
 pub mod stripe;
 
+pub use chunking::{Chunker, ContentDefined, FixedSize};
+pub use compression::{Compression, Compressor, Decompressor};
 pub use digest::Digest;
 pub use index::{CodingParameters, ShardIndex, ShareIndex};
+pub use reed_solomon::{ErasureCode, Reference};
+pub use sealing::{ChunkHash, ChunkId, DedupSecret};
 pub use secret_bytes::SecretBytes;
+pub use secret_sharing::{Commitments, Share, SnapshotKey, SnapshotSecret};
+pub use share_sealing::{SealingPublicKey, SealingSecretKey};
+pub use stripe::{
+    EncodedStripe, StripeBuilder, StripeLayout, UncheckedShard, VerifiedColumns, VerifiedShard, decode_stripe,
+    encode_stripe,
+};
