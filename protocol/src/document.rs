@@ -12,7 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use card::{Bearer, Card};
-pub use charter::{Alliance, Charter, CharterChain, CharterError, Database, Official, Roles, Site, SiteKind, SiteState};
+pub use charter::{
+    Alliance, Charter, CharterChain, CharterError, Database, Official, Roles, Site, SiteKind, SiteState,
+};
 pub use join_request::JoinRequest;
 pub use manifest::{Custody, LiveStripe, LiveStripes, Manifest, Stripe};
 pub use receipt::Receipt;

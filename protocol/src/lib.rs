@@ -10,6 +10,7 @@
 pub mod armor;
 pub mod catalog;
 pub mod cbor;
+pub mod contents;
 pub mod document;
 pub mod identifier;
 pub mod limits;

@@ -94,9 +94,11 @@ impl Release {
     /// count too: they carry the same quorum.
     #[must_use]
     pub fn ordered_for(&self, key: PublicKey, now: Timestamp) -> Vec<DatabaseName> {
-        let valid = self.orders.values().map(Signed::document).filter(|order| {
-            order.recipient == key && order.not_before <= now && now < order.expires
-        });
+        let valid = self
+            .orders
+            .values()
+            .map(Signed::document)
+            .filter(|order| order.recipient == key && order.not_before <= now && now < order.expires);
         let databases: BTreeSet<DatabaseName> = valid.flat_map(|order| order.databases.iter().cloned()).collect();
         databases.into_iter().collect()
     }
@@ -140,11 +142,9 @@ impl Release {
         let result = match record.kind {
             RecordKind::Order => self.take_order(&record.value, catalog, &mut ignored),
             RecordKind::Notice => self.take_notice(&record.value, catalog, &mut ignored),
-            RecordKind::Charter
-            | RecordKind::Manifest
-            | RecordKind::Share
-            | RecordKind::Receipt
-            | RecordKind::Fork => return Err("belongs to the catalog".to_owned()),
+            RecordKind::Charter | RecordKind::Manifest | RecordKind::Share | RecordKind::Receipt | RecordKind::Fork => {
+                return Err("belongs to the catalog".to_owned());
+            }
         };
         result.map(|_response| ()).map_err(|refusal| refusal.message)
     }
@@ -165,12 +165,7 @@ impl Release {
 
     /// Logs an order another site accepted. Whether it is still in its window does not matter to the log; that it
     /// carries a quorum does.
-    fn take_order(
-        &mut self,
-        bytes: &[u8],
-        catalog: &Catalog,
-        outputs: &mut Vec<Output>,
-    ) -> Result<Response, Refusal> {
+    fn take_order(&mut self, bytes: &[u8], catalog: &Catalog, outputs: &mut Vec<Output>) -> Result<Response, Refusal> {
         let signed = Signed::<ReleaseOrder>::decode(bytes).map_err(order_refusal)?;
         if signed.document().state != catalog.state() {
             return Err(order_refusal("the order is for another state"));
@@ -222,7 +217,8 @@ impl Release {
         let history = catalog.history(database).ok_or_else(|| not_found(format!("no snapshot of {database} here")))?;
         check_selector(order.selector, catalog, database, history, sequence)?;
         let manifest = history.manifest(sequence).ok_or_else(|| not_found(format!("no snapshot {sequence} here")))?;
-        let sealed = history.share(sequence).ok_or_else(|| not_found(format!("no share of snapshot {sequence} here")))?;
+        let sealed =
+            history.share(sequence).ok_or_else(|| not_found(format!("no share of snapshot {sequence} here")))?;
         let internal = |why: String| Refusal::new(RefusalCode::Internal, why);
         let share = open_share(manifest.document(), &keys.name, sealed, keys).map_err(internal)?;
         let recipient = SealingPublicKey::from_bytes(&order.recipient_sealing_key).map_err(order_refusal)?;
@@ -245,12 +241,7 @@ impl Release {
         Ok(Response::Share { index, sealed: resealed.into() })
     }
 
-    fn take_notice(
-        &mut self,
-        bytes: &[u8],
-        catalog: &Catalog,
-        outputs: &mut Vec<Output>,
-    ) -> Result<Response, Refusal> {
+    fn take_notice(&mut self, bytes: &[u8], catalog: &Catalog, outputs: &mut Vec<Output>) -> Result<Response, Refusal> {
         let signed = Signed::<ReleaseNotice>::decode(bytes).map_err(order_refusal)?;
         let notice = signed.document();
         let site = catalog.charter().site(&notice.site);

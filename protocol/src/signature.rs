@@ -40,9 +40,8 @@ impl PublicKey {
     }
 
     fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {
-            key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
-        })
+        VerifyingKey::from_bytes(&self.0)
+            .is_ok_and(|key| key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok())
     }
 }
 
@@ -150,7 +149,9 @@ pub enum EnvelopeError {
         actual: String,
     },
     /// Written by a newer (or never released) version of Legation.
-    #[error("{kind} format version {actual} is not known here (this release reads version {expected}): upgrade legation")]
+    #[error(
+        "{kind} format version {actual} is not known here (this release reads version {expected}): upgrade legation"
+    )]
     Version {
         /// The kind of document.
         kind: &'static str,

@@ -18,11 +18,7 @@ pub(super) enum Standing {
 
 impl Catalog {
     /// Verifies state, writer and place in the chain.
-    pub(super) fn stand(
-        &mut self,
-        signed: &Signed<Manifest>,
-        outputs: &mut Vec<Output>,
-    ) -> Result<Standing, Refusal> {
+    pub(super) fn stand(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<Standing, Refusal> {
         let manifest = signed.document();
         if manifest.state != self.state() {
             return Err(manifest_refusal(format!("the manifest is of state {}", manifest.state)));

@@ -124,11 +124,7 @@ pub(super) fn split_key(key: &[u8]) -> Result<(DatabaseName, u64), String> {
 
 pub(super) fn manifest_record(manifest: &Signed<Manifest>) -> Record {
     let document = manifest.document();
-    Record {
-        kind: RecordKind::Manifest,
-        key: key(&document.database, document.sequence),
-        value: manifest.encode(),
-    }
+    Record { kind: RecordKind::Manifest, key: key(&document.database, document.sequence), value: manifest.encode() }
 }
 
 /// Receipts of one site for one snapshot may follow each other as it comes to hold more; what it holds is in the key.

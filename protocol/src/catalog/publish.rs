@@ -44,13 +44,14 @@ impl Catalog {
         }
         match standing {
             Standing::Next => check_against_charter(manifest, &database)?,
-            Standing::Known if self.history(&database.name).is_some_and(|h| h.head_sequence() == manifest.sequence) => {}
+            Standing::Known if self.history(&database.name).is_some_and(|h| h.head_sequence() == manifest.sequence) => {
+            }
             Standing::Known => return Err(manifest_refusal("a newer snapshot is held here already")),
         }
         if let Some(sealed) = &sealed_share {
-            let index = database.share_index_of(&keys.name).ok_or_else(|| {
-                Refusal::new(RefusalCode::Share, "this site is not a custodian of the database")
-            })?;
+            let index = database
+                .share_index_of(&keys.name)
+                .ok_or_else(|| Refusal::new(RefusalCode::Share, "this site is not a custodian of the database"))?;
             check_share(manifest, &keys.name, index, sealed, keys)?;
         }
         if standing == Standing::Next {
@@ -165,12 +166,7 @@ fn check_share(
 ///
 /// # Errors
 /// Sealed for another site, snapshot or key.
-pub(crate) fn open_share(
-    manifest: &Manifest,
-    me: &SiteName,
-    sealed: &[u8],
-    keys: &SiteKeys,
-) -> Result<Share, String> {
+pub(crate) fn open_share(manifest: &Manifest, me: &SiteName, sealed: &[u8], keys: &SiteKeys) -> Result<Share, String> {
     let opened = open_sealed(&keys.sealing, &share_context(manifest, me), sealed).map_err(|error| error.to_string())?;
     Share::from_bytes(&opened).map_err(|error| error.to_string())
 }

@@ -187,9 +187,9 @@ impl Database {
     /// Fewer sites than data shards, or none.
     pub fn coding(&self) -> Result<CodingParameters, String> {
         let (data, total) = (usize::from(self.data_shards), self.placement.len());
-        let parity = total.checked_sub(data).ok_or_else(|| {
-            format!("database {}: {data} data shards do not fit on {total} sites", self.name)
-        })?;
+        let parity = total
+            .checked_sub(data)
+            .ok_or_else(|| format!("database {}: {data} data shards do not fit on {total} sites", self.name))?;
         CodingParameters::new(data, parity).map_err(|error| format!("database {}: {error}", self.name))
     }
 

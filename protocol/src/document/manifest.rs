@@ -91,7 +91,8 @@ impl Custody {
     /// # Errors
     /// Not canonical points, or not `threshold` of them.
     pub fn commitments(&self) -> Result<Commitments, String> {
-        let points: Vec<[u8; 32]> = self.commitments.chunks_exact(32).filter_map(|point| point.try_into().ok()).collect();
+        let points: Vec<[u8; 32]> =
+            self.commitments.chunks_exact(32).filter_map(|point| point.try_into().ok()).collect();
         if points.len() * 32 != self.commitments.len() || points.len() != usize::from(self.threshold) {
             return Err("needs exactly one commitment of 32 bytes for each share of the threshold".to_owned());
         }
@@ -150,19 +151,13 @@ impl Document for Manifest {
 pub struct LiveStripe {
     /// Its roots and size.
     pub stripe: Stripe,
-    /// Its code.
-    pub coding: CodingParameters,
+    /// Its shape.
+    pub layout: StripeLayout,
     /// Where its shards lie.
     pub placement: Arc<[SiteName]>,
 }
 
 impl LiveStripe {
-    /// Shape of the stripe.
-    #[must_use]
-    pub fn layout(&self) -> StripeLayout {
-        StripeLayout::new(self.coding, usize::try_from(self.stripe.payload_bytes).unwrap_or(usize::MAX))
-    }
-
     /// Index and root of the shard at `site`.
     #[must_use]
     pub fn shard_at(&self, site: &SiteName) -> Option<(ShardIndex, Digest)> {
@@ -190,13 +185,16 @@ impl LiveStripes {
         if let Some(stripe) = manifest.stripes_added.iter().find(|stripe| self.0.contains_key(&stripe.number)) {
             return Err(format!("adds stripe {}, which is there already", stripe.number));
         }
+        let mut added = BTreeMap::new();
+        for stripe in &manifest.stripes_added {
+            let payload_bytes = usize::try_from(stripe.payload_bytes).unwrap_or(usize::MAX);
+            let layout = StripeLayout::new(coding, payload_bytes).map_err(|error| error.to_string())?;
+            added.insert(stripe.number, LiveStripe { stripe: stripe.clone(), layout, placement: placement.clone() });
+        }
         for number in &manifest.stripes_dropped {
             self.0.remove(number);
         }
-        for stripe in &manifest.stripes_added {
-            let live = LiveStripe { stripe: stripe.clone(), coding, placement: placement.clone() };
-            self.0.insert(stripe.number, live);
-        }
+        self.0.extend(added);
         Ok(())
     }
 

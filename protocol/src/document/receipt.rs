@@ -6,9 +6,9 @@ use shard_codec::Digest;
 use super::Document;
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::DOCUMENT_BYTES_MAX;
+use crate::signature::PublicKey;
 use crate::signature::Signed;
 use crate::signature::quorum::{QuorumError, verify_single};
-use crate::signature::PublicKey;
 use crate::timestamp::Timestamp;
 
 /// Says what one site holds of one snapshot, after fsync. Never says more than is on its disk.

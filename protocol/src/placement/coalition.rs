@@ -148,9 +148,8 @@ fn check_one(database: &Database, active: &BTreeSet<SiteName>, coalition: Option
     let (threshold, data_shards) = (usize::from(database.threshold), usize::from(database.data_shards));
     let taken = |site: &SiteName| coalition.is_some_and(|coalition| coalition.sites.contains(site));
     let remaining = |sites: &[SiteName]| sites.iter().filter(|site| active.contains(*site) && !taken(site)).count();
-    let breach = |harm, bound| {
-        Err(Breach { database: database.name.clone(), coalition: coalition.cloned(), harm, bound })
-    };
+    let breach =
+        |harm, bound| Err(Breach { database: database.name.clone(), coalition: coalition.cloned(), harm, bound });
     let shares = database.custodians.iter().filter(|site| taken(site)).count();
     if shares >= threshold {
         return breach(Harm::Reads { shares }, threshold);

@@ -132,7 +132,9 @@ impl CharterChain {
 }
 
 fn check_quorum(signed: &Signed<Charter>, roll: &Charter) -> Result<(), CharterError> {
-    quorum::verify(signed, &roll.roll(), roll.quorum.into()).map(|_signers| ()).map_err(|error| {
-        CharterError::Quorum { version: signed.document().version, roll: roll.version, error }
+    quorum::verify(signed, &roll.roll(), roll.quorum.into()).map(|_signers| ()).map_err(|error| CharterError::Quorum {
+        version: signed.document().version,
+        roll: roll.version,
+        error,
     })
 }
