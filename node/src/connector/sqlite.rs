@@ -170,7 +170,7 @@ fn copy(path: &Path, copy_path: &Path, options: &CaptureOptions) -> Result<(), C
                     thread::sleep(PAUSE);
                 }
             }
-            _busy_or_locked => {
+            StepResult::Busy | StepResult::Locked | _ => {
                 let waited_ms = waiting.elapsed_ms();
                 if waited_ms >= options.sqlite_busy_ms {
                     return Err(CaptureError::Busy { path: path.to_owned(), waited_ms });
