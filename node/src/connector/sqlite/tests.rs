@@ -58,7 +58,7 @@ fn check_restored(contents: &[u8]) -> i64 {
 #[test]
 fn a_database_is_captured_consistently_while_others_write() {
     for journal_mode in ["wal", "delete"] {
-        let register = Register::new(journal_mode, 20_000);
+        let register = Register::new(journal_mode, 40_000);
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let writer = scope.spawn(|| {
