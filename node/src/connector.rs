@@ -64,16 +64,15 @@ impl FromStr for Source {
         if text == "-" {
             return Ok(Self::Stdin);
         }
-        let schemes: [(&'static str, fn(PathBuf) -> Self); 3] =
-            [("sqlite", Self::Sqlite), ("dir", Self::Directory), ("file", Self::File)];
-        for (scheme, source) in schemes {
-            match text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':')) {
-                None => {}
-                Some("") => return Err(ParseSourceError::NoPath { scheme }),
-                Some(path) => return Ok(source(PathBuf::from(path))),
-            }
-        }
-        Err(ParseSourceError::UnknownScheme { text: text.to_owned() })
+        let unknown = || ParseSourceError::UnknownScheme { text: text.to_owned() };
+        let (scheme, path) = text.split_once(':').ok_or_else(unknown)?;
+        let (scheme, source) = match scheme {
+            "sqlite" => ("sqlite", Self::Sqlite as fn(PathBuf) -> Self),
+            "dir" => ("dir", Self::Directory as fn(PathBuf) -> Self),
+            "file" => ("file", Self::File as fn(PathBuf) -> Self),
+            _ => return Err(unknown()),
+        };
+        if path.is_empty() { Err(ParseSourceError::NoPath { scheme }) } else { Ok(source(PathBuf::from(path))) }
     }
 }
 

@@ -10,6 +10,10 @@
 //! lock, and writers wait for that long. A lock held by a writer is waited for, up to
 //! [`CaptureOptions::sqlite_busy_ms`] without a page copied.
 //!
+//! **Locks.** On Unix a process that closes *any* descriptor of a file loses all its locks on that file. So
+//! the database itself is opened by SQLite alone, here and anywhere else in this process: never capture the
+//! same database by `dir:` or `file:` at the same time.
+//!
 //! **The copy** is plaintext: it is created in the scratch directory with mode 0600 and loses its name as
 //! soon as it is complete, so nothing of it survives this process once it is being read. Killed during the copying, it
 //! leaves a file `legation-capture-*` that [`remove_leftover_copies`] removes. It is not overwritten:
@@ -32,6 +36,9 @@ use crate::clock::Monotonic;
 
 /// How often writers may make the copy start again before it takes the rest in one step.
 pub const RESTARTS_MAX: u32 = 3;
+const EXPECTED: &str = "SQLite database";
+/// One page of the smallest size SQLite knows.
+const DATABASE_BYTES_MIN: u64 = 512;
 const COPY_PREFIX: &str = "legation-capture-";
 const STEP_PAGES: i32 = 2048;
 const ALL_PAGES: i32 = -1;
@@ -57,7 +64,11 @@ impl SqliteCapture {
         let name = file_name(path)?;
         let metadata = fs::metadata(path).map_err(|source| CaptureError::io(path, source))?;
         if !metadata.is_file() {
-            return Err(CaptureError::WrongKind { path: path.to_owned(), expected: "SQLite database" });
+            return Err(CaptureError::WrongKind { path: path.to_owned(), expected: EXPECTED });
+        }
+        // SQLite would take it for an empty database.
+        if (1..DATABASE_BYTES_MIN).contains(&metadata.len()) {
+            return Err(CaptureError::WrongKind { path: path.to_owned(), expected: EXPECTED });
         }
         let scratch_error = |source| CaptureError::io(&options.scratch_dir, source);
         let scratch =
@@ -121,8 +132,10 @@ pub fn remove_leftover_copies(scratch_dir: &Path) -> Result<u64, CaptureError> {
     Ok(removed)
 }
 
-/// Opens the database without writing to it, if that is possible; otherwise (a journal has to be rolled back,
-/// or the WAL index made) as any of its users would.
+/// Opens the database so that nothing is left beside it. With a WAL there, somebody uses it, and it is opened
+/// for reading alone. Without one it is opened as any of its users would, because a WAL that a reader has
+/// SQLite make is not removed by that reader. Each falls back to the other: a journal may have to be rolled
+/// back, or the file may be read-only.
 fn open_database(path: &Path) -> Result<Connection, rusqlite::Error> {
     let open = |access| {
         let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -133,7 +146,14 @@ fn open_database(path: &Path) -> Result<Connection, rusqlite::Error> {
             _ => Ok(connection),
         }
     };
-    open(OpenFlags::SQLITE_OPEN_READ_ONLY).or_else(|_refused| open(OpenFlags::SQLITE_OPEN_READ_WRITE))
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let (first, second) = if Path::new(&wal).exists() {
+        (OpenFlags::SQLITE_OPEN_READ_ONLY, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    } else {
+        (OpenFlags::SQLITE_OPEN_READ_WRITE, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    };
+    open(first).or_else(|_refused| open(second))
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
@@ -142,7 +162,12 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 
 fn copy(path: &Path, copy_path: &Path, options: &CaptureOptions) -> Result<(), CaptureError> {
     let failed = |source| CaptureError::Sqlite { path: path.to_owned(), source };
-    let database = open_database(path).map_err(failed)?;
+    let database = open_database(path).map_err(|source| match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => {
+            CaptureError::WrongKind { path: path.to_owned(), expected: EXPECTED }
+        }
+        _ => failed(source),
+    })?;
     let journal = database.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
     let is_wal = journal.is_ok_and(|mode| mode.eq_ignore_ascii_case("wal"));
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -170,7 +195,7 @@ fn copy(path: &Path, copy_path: &Path, options: &CaptureOptions) -> Result<(), C
                     thread::sleep(PAUSE);
                 }
             }
-            _busy_or_locked => {
+            StepResult::Busy | StepResult::Locked | _ => {
                 let waited_ms = waiting.elapsed_ms();
                 if waited_ms >= options.sqlite_busy_ms {
                     return Err(CaptureError::Busy { path: path.to_owned(), waited_ms });
