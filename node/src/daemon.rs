@@ -94,7 +94,8 @@ impl Site {
         let (name, identity) = (keys.name.clone(), keys.identity.public());
         let (store, store_report) = ShardStore::open_with(&dir.join("store"), options.store.clone())?;
         let mesh_keys = Arc::new(keys);
-        let (driver, announcements) = Driver::start(&dir.join("state.redb"), charters, mesh_keys.clone(), store.clone())?;
+        let (driver, announcements) =
+            Driver::start(&dir.join("state.redb"), charters, mesh_keys.clone(), store.clone())?;
         let listen = driver.read(|machines| {
             let charter = machines.catalog.charter();
             let entry = charter.active_site_by_identity(identity).filter(|site| site.name == name);

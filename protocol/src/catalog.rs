@@ -154,20 +154,30 @@ impl Catalog {
     /// # Errors
     /// The record does not fit what is here: the state file was damaged or mixed up.
     pub fn replay(&mut self, record: &Record) -> Result<(), String> {
+        if record.kind == RecordKind::Share {
+            let (database, sequence) = history::split_key(&record.key)?;
+            let history = self.databases.get_mut(&database).ok_or("a share without its manifest")?;
+            history.put_share(sequence, record.value.clone());
+            return Ok(());
+        }
+        self.learn(record.kind, &record.value).map_err(|refusal| refusal.message)
+    }
+
+    /// Verifies and takes one public document without telling anybody: for replay, and for a client that reads the
+    /// documents of several sites to see for itself.
+    ///
+    /// # Errors
+    /// The document does not hold, does not follow, or forks; a fork is then among [`History::forks`].
+    pub fn learn(&mut self, kind: RecordKind, bytes: &[u8]) -> Result<(), Refusal> {
         let mut ignored = Vec::new();
-        let refusal = |refusal: Refusal| refusal.message;
-        match record.kind {
-            RecordKind::Charter => self.take_charter(&record.value, &mut ignored).map_err(refusal),
-            RecordKind::Manifest => self.take_manifest(&record.value, &mut ignored).map_err(refusal),
-            RecordKind::Receipt => self.take_receipt(&record.value, &mut ignored).map_err(refusal),
-            RecordKind::Fork => self.take_fork(&record.value, &mut ignored).map_err(refusal),
-            RecordKind::Share => {
-                let (database, sequence) = history::split_key(&record.key)?;
-                let history = self.databases.get_mut(&database).ok_or("a share without its manifest")?;
-                history.put_share(sequence, record.value.clone());
-                Ok(())
+        match kind {
+            RecordKind::Charter => self.take_charter(bytes, &mut ignored),
+            RecordKind::Manifest => self.take_manifest(bytes, &mut ignored),
+            RecordKind::Receipt => self.take_receipt(bytes, &mut ignored),
+            RecordKind::Fork => self.take_fork(bytes, &mut ignored),
+            RecordKind::Share | RecordKind::Order | RecordKind::Notice => {
+                Err(Refusal::new(RefusalCode::Malformed, "not a public document of the catalog"))
             }
-            RecordKind::Order | RecordKind::Notice => Err("belongs to the release machine".to_owned()),
         }
     }
 
