@@ -125,6 +125,13 @@ fn stripe_stages(criterion: &mut Criterion) {
                 code.encode(&data, &mut outputs).expect("encodes");
             });
         });
+        let portable = Reference::portable(code.parameters()).expect("valid");
+        group.bench_function(format!("code only, portable {name}"), |bencher| {
+            bencher.iter(|| {
+                let mut outputs: Vec<&mut [u8]> = parity.iter_mut().map(Vec::as_mut_slice).collect();
+                portable.encode(&data, &mut outputs).expect("encodes");
+            });
+        });
         let shards = worst_case(&stripe);
         let mut payload = Vec::new();
         group.bench_function(format!("decode worst case {name}"), |bencher| {
