@@ -57,6 +57,17 @@ pub enum ParseSourceError {
     },
 }
 
+impl Source {
+    /// Bytes to read, as far as one look at the file system tells; `None` for what cannot be known.
+    #[must_use]
+    pub fn size_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Sqlite(path) | Self::File(path) => std::fs::metadata(path).ok().map(|metadata| metadata.len()),
+            Self::Directory(_) | Self::Stdin => None,
+        }
+    }
+}
+
 impl FromStr for Source {
     type Err = ParseSourceError;
 

@@ -5,6 +5,7 @@
 //! Bulk bytes go from stream to [`crate::shard_store`] and back without touching a machine.
 
 pub mod driver;
+pub mod inspect;
 mod server;
 mod spread;
 
@@ -68,6 +69,22 @@ pub enum Lie {
     WrongShare,
     /// It takes requests for shards and never answers.
     Silent,
+}
+
+#[cfg(feature = "test-hooks")]
+impl Lie {
+    /// The lie that `LEGATION_TEST_LIE` names.
+    #[must_use]
+    pub fn from_environment() -> Option<Self> {
+        match std::env::var("LEGATION_TEST_LIE").ok()?.as_str() {
+            "flip-bits" => Some(Self::FlipBits),
+            "truncate" => Some(Self::Truncate),
+            "old-manifest" => Some(Self::OldManifest),
+            "wrong-share" => Some(Self::WrongShare),
+            "silent" => Some(Self::Silent),
+            _ => None,
+        }
+    }
 }
 
 /// A site that runs until it is dropped.

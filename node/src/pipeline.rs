@@ -10,7 +10,7 @@
 
 pub mod backup;
 pub mod fetch;
-mod pack;
+pub mod pack;
 pub mod repair;
 pub mod restore;
 pub mod survey;
