@@ -44,3 +44,13 @@ pub fn snapshot_rng() -> impl rand::CryptoRng + Send {
     }
     rand_chacha::ChaCha20Rng::from_seed(*seed)
 }
+
+/// Says on standard error that the work is done and waits until standard input is closed, so that a test can search
+/// this process's memory. Only if the test asked for it.
+#[cfg(feature = "test-hooks")]
+pub fn wait_for_search() {
+    if std::env::var_os("LEGATION_TEST_WAIT").is_some() {
+        eprintln!("ready for the search");
+        let _end = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
+    }
+}

@@ -16,9 +16,11 @@ use crate::progress::Progress;
 
 /// What to back up.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  legation backup land-register --from sqlite:/srv/land.db --dir /var/lib/legation\n  \
+#[command(
+    after_help = "Examples:\n  legation backup land-register --from sqlite:/srv/land.db --dir /var/lib/legation\n  \
                         pg_dump -Fc land | legation backup land-register --from - --dir /var/lib/legation\n\
-                        An interrupted backup goes on where it stopped: run the same command again.")]
+                        An interrupted backup goes on where it stopped: run the same command again."
+)]
 pub(super) struct BackupArguments {
     /// The database, as the charter names it.
     database: DatabaseName,

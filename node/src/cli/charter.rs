@@ -208,13 +208,15 @@ fn publish(home: &HomeArguments, passphrases: &Passphrases, output: &Output) -> 
         for site in chain.charter().active_sites() {
             let request = Request::Announce(Announcement::Charter(newest.clone().into()));
             let result = Link::new(mesh.clone(), site).call(&request).await;
-            told.push((site.name.to_string(), result.map_or_else(|error| error.to_string(), |_done| "has it".to_owned())));
+            told.push((
+                site.name.to_string(),
+                result.map_or_else(|error| error.to_string(), |_done| "has it".to_owned()),
+            ));
         }
         Ok::<_, Failure>(told)
     })?;
     let value = json!({ "version": chain.charter().version, "sites": told });
-    output.result(&value, || {
-        told.iter().map(|(site, words)| format!("{site}: {words}")).collect::<Vec<_>>().join("\n")
-    });
+    output
+        .result(&value, || told.iter().map(|(site, words)| format!("{site}: {words}")).collect::<Vec<_>>().join("\n"));
     Ok(())
 }

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::document::{
-    Alliance, Bearer, Card, Charter, Database, JoinRequest, Official, Site, SiteState,
-};
+use protocol::document::{Alliance, Bearer, Card, Charter, Database, JoinRequest, Official, Site, SiteState};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::signature::{PublicKey, Signed};
 use protocol::timestamp::Timestamp;
@@ -115,7 +113,11 @@ pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result
         drafted: Timestamp::from_unix_ms(clock::now_ms()),
         officials: officials.collect::<Result<_, Failure>>()?,
         quorum: plan.quorum,
-        alliances: plan.alliances.into_iter().map(|plan| Alliance { name: plan.name, jurisdictions: plan.jurisdictions }).collect(),
+        alliances: plan
+            .alliances
+            .into_iter()
+            .map(|plan| Alliance { name: plan.name, jurisdictions: plan.jurisdictions })
+            .collect(),
         databases: databases.collect::<Result<_, Failure>>()?,
         sites,
     })

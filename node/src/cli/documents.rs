@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use protocol::armor;
 use protocol::document::{Charter, CharterChain, Document};
-use protocol::limits::CHARTER_BYTES_MAX;
 use protocol::signature::{PublicKey, Signed};
 use shard_codec::Digest;
 

@@ -81,18 +81,18 @@ pub(super) fn run(command: HomeCommand, passphrases: &Passphrases, output: &Outp
             documents::write(&card_path, &card, &format!("Writer {name}, key {key}"))?;
             let value = json!({ "name": name, "key": key.to_string(), "card_file": card_path });
             output.result(&value, || {
-                format!("home of {name}\n  writer key {key}\n  send {} to whoever drafts the charter", card_path.display())
+                format!(
+                    "home of {name}\n  writer key {key}\n  send {} to whoever drafts the charter",
+                    card_path.display()
+                )
             });
             Ok(())
         }
         HomeCommand::Show { dir } => {
             let header = read_key_header(&key_path(&dir))?;
             let charter = documents::charter_path(&dir);
-            let version = if charter.exists() {
-                Some(documents::read_chain(&charter, None)?.charter().version)
-            } else {
-                None
-            };
+            let version =
+                if charter.exists() { Some(documents::read_chain(&charter, None)?.charter().version) } else { None };
             let value = json!({ "public": header.public, "charter_version": version });
             output.result(&value, || {
                 let name = header.public.get("Name").cloned().unwrap_or_default();

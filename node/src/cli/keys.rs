@@ -26,6 +26,9 @@ pub(super) struct Passphrases {
     file: Option<PathBuf>,
 }
 
+/// The public lines of a key file, and its secret.
+type Opened = (BTreeMap<String, String>, Zeroizing<Vec<u8>>);
+
 impl Passphrases {
     pub(super) fn new(file: Option<PathBuf>) -> Self {
         Self { file }
@@ -53,7 +56,7 @@ impl Passphrases {
         Ok(seal_key_file(path, kind, &public, secret, &passphrase, &mut entropy::rng())?)
     }
 
-    fn open(&self, path: &Path, kind: &str) -> Result<(BTreeMap<String, String>, Zeroizing<Vec<u8>>), Failure> {
+    fn open(&self, path: &Path, kind: &str) -> Result<Opened, Failure> {
         let passphrase = self.existing(path)?;
         let file = open_key_file(path, kind, &passphrase)?;
         Ok((file.public, file.secret))

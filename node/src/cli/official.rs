@@ -62,7 +62,11 @@ fn show(file: &std::path::Path, output: &Output) -> Result<(), Failure> {
         let value = json!({ "kind": header.kind, "public": header.public });
         output.result(&value, || {
             let lines = header.public.iter().map(|(name, text)| format!("  {name}: {text}"));
-            format!("{} key file (nothing in it is checked without its passphrase)\n{}", header.kind, lines.collect::<Vec<_>>().join("\n"))
+            format!(
+                "{} key file (nothing in it is checked without its passphrase)\n{}",
+                header.kind,
+                lines.collect::<Vec<_>>().join("\n")
+            )
         });
         return Ok(());
     }

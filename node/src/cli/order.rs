@@ -112,11 +112,8 @@ fn draft(arguments: DraftArguments, passphrases: &Passphrases, output: &Output) 
         }
     }
     let key_file = &arguments.recipient;
-    let (identity, sealing) = if key_file.exists() {
-        passphrases.recipient(key_file)?
-    } else {
-        passphrases.new_recipient(key_file)?
-    };
+    let (identity, sealing) =
+        if key_file.exists() { passphrases.recipient(key_file)? } else { passphrases.new_recipient(key_file)? };
     let mut nonce = [0; 16];
     entropy::rng().fill_bytes(&mut nonce);
     let now = clock::now_ms();

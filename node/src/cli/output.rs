@@ -52,10 +52,7 @@ impl Output {
 
     fn print(&self, text: &str) {
         // A reader that went away has what it wanted.
-        let _closed = if self.to_stderr {
-            writeln!(std::io::stderr(), "{text}")
-        } else {
-            writeln!(std::io::stdout(), "{text}")
-        };
+        let _closed =
+            if self.to_stderr { writeln!(std::io::stderr(), "{text}") } else { writeln!(std::io::stdout(), "{text}") };
     }
 }

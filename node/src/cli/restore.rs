@@ -22,10 +22,12 @@ use crate::progress::Progress;
 
 /// What to restore, by whose permission, and where to.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  legation restore --order order.txt --key exile.key --charter charter.txt --to /srv/restored\n  \
+#[command(
+    after_help = "Examples:\n  legation restore --order order.txt --key exile.key --charter charter.txt --to /srv/restored\n  \
                         legation restore --order order.txt --key exile.key --site /ip4/192.0.2.7/tcp/7000/p2p/12D3... \
                         --to - | pg_restore -d land\n\
-                        An interrupted restore goes on where it stopped: run the same command again.")]
+                        An interrupted restore goes on where it stopped: run the same command again."
+)]
 pub(super) struct RestoreArguments {
     /// The signed release order.
     #[arg(long)]
@@ -119,7 +121,9 @@ async fn fetch_charters(
 fn split_peer(address: &Multiaddr) -> Result<(PeerId, String), Failure> {
     let mut address = address.clone();
     let Some(Protocol::P2p(peer)) = address.pop() else {
-        return Err(Failure::usage("--site needs the site's identity at its end, as in /ip4/192.0.2.7/tcp/7000/p2p/12D3..."));
+        return Err(Failure::usage(
+            "--site needs the site's identity at its end, as in /ip4/192.0.2.7/tcp/7000/p2p/12D3...",
+        ));
     };
     Ok((peer, address.to_string()))
 }

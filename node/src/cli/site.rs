@@ -170,8 +170,8 @@ fn serve(arguments: &RunArguments, passphrases: &Passphrases, output: &Output) -
         let mut site = daemon::Site::start(dir, charters, keys, options).await?;
         let value = json!({ "serving": name, "peer": site.mesh().me().to_string() });
         output.result(&value, || format!("site {name} is serving as {}", site.mesh().me()));
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .map_err(Failure::unexpected)?;
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(Failure::unexpected)?;
         tokio::select! {
             _interrupt = tokio::signal::ctrl_c() => Ok(()),
             _terminate = terminate.recv() => Ok(()),
@@ -184,7 +184,8 @@ fn show(dir: &Path, output: &Output) -> Result<(), Failure> {
     let header = read_key_header(&key_path(dir))?;
     let records = daemon::inspect::inspect(dir)?;
     let mut value = json!({ "public": header.public });
-    if let (Some(object), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(&records)) {
+    if let (Some(object), Ok(serde_json::Value::Object(more))) = (value.as_object_mut(), serde_json::to_value(&records))
+    {
         object.extend(more);
     }
     output.result(&value, || {
