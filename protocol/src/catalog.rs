@@ -21,6 +21,7 @@ use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, 
 use crate::signature::{EnvelopeError, PublicKey, Signed};
 use crate::timestamp::Timestamp;
 use crate::wire::{Refusal, RefusalCode, Response};
+use follow::Standing;
 use publish::Pending;
 
 /// What the host tells the catalog.
@@ -107,13 +108,13 @@ impl Catalog {
         &self.charters
     }
 
-    /// What is known of one database; `None` until its first manifest.
+    /// What is known of one database; `None` until its first manifest (or proof of a fork).
     #[must_use]
     pub fn history(&self, database: &DatabaseName) -> Option<&History> {
         self.databases.get(database)
     }
 
-    /// All databases with at least one manifest.
+    /// All databases with at least one manifest (or proof of a fork).
     pub fn histories(&self) -> impl Iterator<Item = (&DatabaseName, &History)> {
         self.databases.iter()
     }
@@ -149,7 +150,8 @@ impl Catalog {
     }
 
     /// Puts back a record that was persisted before; records come back in the order they were made within a kind,
-    /// charters first. Nothing is output.
+    /// charters first. Nothing is output. A manifest or proof is verified under the charter of its time: its writer
+    /// may have been replaced since.
     ///
     /// # Errors
     /// The record does not fit what is here: the state file was damaged or mixed up.
@@ -158,7 +160,17 @@ impl Catalog {
         let refusal = |refusal: Refusal| refusal.message;
         match record.kind {
             RecordKind::Charter => self.take_charter(&record.value, &mut ignored).map_err(refusal),
-            RecordKind::Manifest => self.take_manifest(&record.value, &mut ignored).map_err(refusal),
+            RecordKind::Manifest => {
+                let signed = Signed::<Manifest>::decode(&record.value).map_err(|error| error.to_string())?;
+                let authority = self.charter_of(&signed).map_err(refusal)?;
+                check_writer(authority, &signed).map_err(refusal)?;
+                self.place(&signed, &mut ignored)
+                    .and_then(|standing| match standing {
+                        Standing::Known => Ok(()),
+                        Standing::Next => self.append(&signed, &mut ignored),
+                    })
+                    .map_err(refusal)
+            }
             RecordKind::Receipt => self.take_receipt(&record.value, &mut ignored).map_err(refusal),
             RecordKind::Fork => self.take_fork(&record.value, &mut ignored).map_err(refusal),
             RecordKind::Share => {
@@ -216,6 +228,17 @@ fn finish(ticket: Option<Ticket>, result: Result<Response, Refusal>, outputs: &m
 
 fn manifest_refusal(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(RefusalCode::Manifest, why)
+}
+
+impl Catalog {
+    /// The charter version that a manifest says it was written under.
+    fn charter_of(&self, signed: &Signed<Manifest>) -> Result<&Charter, Refusal> {
+        let named = signed.document().charter;
+        let version = self.charters.iter().find(|version| version.digest() == named);
+        version.map(Signed::document).ok_or_else(|| {
+            Refusal::new(RefusalCode::Charter, format!("the manifest's charter {named} is not known here"))
+        })
+    }
 }
 
 /// Whether `signed` is signed by one writer of its database under `charter`.

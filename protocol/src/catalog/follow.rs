@@ -1,8 +1,8 @@
 //! Taking a manifest: everything that both publishing and following must check.
 
 use crate::catalog::fork::ForkProof;
-use crate::catalog::{Catalog, check_writer, history, manifest_refusal};
-use crate::document::Manifest;
+use crate::catalog::{Catalog, History, check_writer, history, manifest_refusal};
+use crate::document::{Charter, Manifest};
 use crate::machine::{Announcement, Output};
 use crate::signature::Signed;
 use crate::wire::{Refusal, RefusalCode};
@@ -17,15 +17,26 @@ pub(super) enum Standing {
 }
 
 impl Catalog {
-    /// Verifies state, writer and place in the chain.
+    /// Verifies state, writer, charter and place in the chain.
     pub(super) fn stand(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<Standing, Refusal> {
         let manifest = signed.document();
         if manifest.state != self.state() {
             return Err(manifest_refusal(format!("the manifest is of state {}", manifest.state)));
         }
         check_writer(self.charter(), signed)?;
-        let history = self.databases.entry(manifest.database.clone()).or_default();
-        if let Some(held) = history.manifest(manifest.sequence) {
+        let standing = self.place(signed, outputs)?;
+        if standing == Standing::Next {
+            // Here and not only on publishing: a manifest that was announced first is known when it is published.
+            check_against_charter(self.charter_of(signed)?, manifest)?;
+        }
+        Ok(standing)
+    }
+
+    /// Where a manifest stands in the chain held here.
+    pub(super) fn place(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<Standing, Refusal> {
+        let manifest = signed.document();
+        let history = self.history(&manifest.database);
+        if let Some(held) = history.and_then(|history| history.manifest(manifest.sequence)) {
             if held.digest() == signed.digest() {
                 return Ok(Standing::Known);
             }
@@ -35,12 +46,12 @@ impl Catalog {
             let why = format!("another manifest of {database} with sequence {sequence} is held here: FORK");
             return Err(Refusal::new(RefusalCode::Fork, why));
         }
-        let head = history.head_sequence();
+        let head = history.map_or(0, History::head_sequence);
         if manifest.sequence != head + 1 {
             let why = format!("manifests of {} from sequence {} on are missing here", manifest.database, head + 1);
             return Err(Refusal::new(RefusalCode::Behind, why));
         }
-        if manifest.previous != history.digest_at(head) {
+        if manifest.previous != history.and_then(|history| history.digest_at(head)) {
             let why = format!("does not follow snapshot {head} of {} that is held here: FORK", manifest.database);
             return Err(Refusal::new(RefusalCode::Fork, why));
         }
@@ -49,8 +60,15 @@ impl Catalog {
 
     /// Appends and persists a manifest that stands next.
     pub(super) fn append(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<(), Refusal> {
-        let history = self.databases.entry(signed.document().database.clone()).or_default();
-        history.append(signed.clone()).map_err(manifest_refusal)?;
+        let database = &signed.document().database;
+        let known = self.databases.contains_key(database);
+        let history = self.databases.entry(database.clone()).or_default();
+        if let Err(why) = history.append(signed.clone()) {
+            if !known {
+                self.databases.remove(database);
+            }
+            return Err(manifest_refusal(why));
+        }
         outputs.push(Output::Persist(history::manifest_record(signed)));
         outputs.push(Output::Announce(Announcement::Manifest(signed.encode().into())));
         Ok(())
@@ -64,4 +82,23 @@ impl Catalog {
             Standing::Next => self.append(&signed, outputs),
         }
     }
+}
+
+/// A manifest keeps to the charter: otherwise a writer could place all shards or shares with one coalition.
+pub(super) fn check_against_charter(charter: &Charter, manifest: &Manifest) -> Result<(), Refusal> {
+    let database = charter.database(&manifest.database);
+    let database = database.ok_or_else(|| manifest_refusal("the manifest's charter knows no such database"))?;
+    let custody = &manifest.custody;
+    for (what, holds) in [
+        ("data_shards", manifest.data_shards == database.data_shards),
+        ("placement", manifest.placement == database.placement),
+        ("custodians", custody.custodians == database.custodians),
+        ("threshold", custody.threshold == database.threshold),
+    ] {
+        if !holds {
+            let why = format!("{what} of the manifest is not what the charter says: fetch the newest charter");
+            return Err(manifest_refusal(why));
+        }
+    }
+    Ok(())
 }

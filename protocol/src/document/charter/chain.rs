@@ -153,8 +153,7 @@ impl CharterChain {
 /// Receipts and sealed shares name a site for ever: its name must go on meaning the same keys.
 fn check_sites_stay(newest: &Charter, next: &Charter) -> Result<(), CharterError> {
     let stays = |held: &&Site| {
-        next.site(&held.name)
-            .is_some_and(|site| site.identity == held.identity && site.sealing_key == held.sealing_key)
+        next.site(&held.name).is_some_and(|site| site.identity == held.identity && site.sealing_key == held.sealing_key)
     };
     match newest.sites.iter().find(|held| !stays(held)) {
         Some(site) => Err(CharterError::SiteChanged { version: next.version, site: site.name.clone() }),
