@@ -31,6 +31,9 @@ pub trait Document: Serialize + DeserializeOwned {
     const VERSION: u16 = 1;
     /// Payload in bytes at the most.
     const BYTES_MAX: usize;
+    /// Signatures at the most; one, unless a quorum decides. Each is verified over the whole payload, so their number
+    /// is what a hostile envelope costs.
+    const SIGNATURES_MAX: usize = 1;
 
     /// Checks what the types cannot say; the text of the error is for people.
     ///

@@ -13,7 +13,7 @@ pub use chain::{CharterChain, CharterError};
 
 use super::{Document, check_text};
 use crate::identifier::{DatabaseName, SiteName};
-use crate::limits::{ADDRESSES_MAX, ALLIANCES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, SITES_MAX};
+use crate::limits::{ADDRESSES_MAX, ALLIANCES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, SIGNATURES_MAX, SITES_MAX};
 use crate::placement::coalition;
 use crate::signature::PublicKey;
 use crate::timestamp::Timestamp;
@@ -337,6 +337,7 @@ impl Charter {
 impl Document for Charter {
     const KIND: &'static str = "charter";
     const BYTES_MAX: usize = CHARTER_BYTES_MAX;
+    const SIGNATURES_MAX: usize = SIGNATURES_MAX;
 
     fn validate(&self) -> Result<(), String> {
         check_text("the state's name", &self.state_name)?;
