@@ -13,7 +13,9 @@ pub use chain::{CharterChain, CharterError};
 
 use super::{Document, check_text};
 use crate::identifier::{DatabaseName, SiteName};
-use crate::limits::{ADDRESSES_MAX, ALLIANCES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, SIGNATURES_MAX, SITES_MAX};
+use crate::limits::{
+    ADDRESSES_MAX, ALLIANCES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, SIGNATURES_MAX, SITES_MAX,
+};
 use crate::placement::coalition;
 use crate::signature::PublicKey;
 use crate::timestamp::Timestamp;
