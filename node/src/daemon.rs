@@ -5,6 +5,7 @@
 //! Bulk bytes go from stream to [`crate::shard_store`] and back without touching a machine.
 
 pub mod driver;
+pub mod inspect;
 mod server;
 mod spread;
 
@@ -70,6 +71,22 @@ pub enum Lie {
     Silent,
 }
 
+#[cfg(feature = "test-hooks")]
+impl Lie {
+    /// The lie that `LEGATION_TEST_LIE` names.
+    #[must_use]
+    pub fn from_environment() -> Option<Self> {
+        match std::env::var("LEGATION_TEST_LIE").ok()?.as_str() {
+            "flip-bits" => Some(Self::FlipBits),
+            "truncate" => Some(Self::Truncate),
+            "old-manifest" => Some(Self::OldManifest),
+            "wrong-share" => Some(Self::WrongShare),
+            "silent" => Some(Self::Silent),
+            _ => None,
+        }
+    }
+}
+
 /// A site that runs until it is dropped.
 pub struct Site {
     /// Its machines.
@@ -94,7 +111,8 @@ impl Site {
         let (name, identity) = (keys.name.clone(), keys.identity.public());
         let (store, store_report) = ShardStore::open_with(&dir.join("store"), options.store.clone())?;
         let mesh_keys = Arc::new(keys);
-        let (driver, announcements) = Driver::start(&dir.join("state.redb"), charters, mesh_keys.clone(), store.clone())?;
+        let (driver, announcements) =
+            Driver::start(&dir.join("state.redb"), charters, mesh_keys.clone(), store.clone())?;
         let listen = driver.read(|machines| {
             let charter = machines.catalog.charter();
             let entry = charter.active_site_by_identity(identity).filter(|site| site.name == name);

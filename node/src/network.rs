@@ -9,5 +9,5 @@ pub mod identity;
 pub mod link;
 pub mod mesh;
 
-pub use link::{CallError, Link};
+pub use link::{CallError, Dialer, Link};
 pub use mesh::{Mesh, MeshError, MeshOptions};

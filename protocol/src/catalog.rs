@@ -21,7 +21,6 @@ use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, 
 use crate::signature::{EnvelopeError, PublicKey, Signed};
 use crate::timestamp::Timestamp;
 use crate::wire::{Refusal, RefusalCode, Response};
-use follow::Standing;
 use publish::Pending;
 
 /// What the host tells the catalog.
@@ -150,36 +149,37 @@ impl Catalog {
     }
 
     /// Puts back a record that was persisted before; records come back in the order they were made within a kind,
-    /// charters first. Nothing is output. A manifest or proof is verified under the charter of its time: its writer
-    /// may have been replaced since.
+    /// charters first. Nothing is output.
     ///
     /// # Errors
     /// The record does not fit what is here: the state file was damaged or mixed up.
     pub fn replay(&mut self, record: &Record) -> Result<(), String> {
+        if record.kind == RecordKind::Share {
+            let (database, sequence) = history::split_key(&record.key)?;
+            let history = self.databases.get_mut(&database).ok_or("a share without its manifest")?;
+            history.put_share(sequence, record.value.clone());
+            return Ok(());
+        }
+        self.learn(record.kind, &record.value).map_err(|refusal| refusal.message)
+    }
+
+    /// Verifies and takes one public document without telling anybody: for replay, and for a client that reads the
+    /// documents of several sites to see for itself. A manifest or proof is verified under the charter that held when
+    /// it was made: its writer may have been replaced since. Whoever decides by a history learned in this way counts
+    /// receipts, which a replaced writer cannot give.
+    ///
+    /// # Errors
+    /// The document does not hold, does not follow, or forks; a fork is then among [`History::forks`].
+    pub fn learn(&mut self, kind: RecordKind, bytes: &[u8]) -> Result<(), Refusal> {
         let mut ignored = Vec::new();
-        let refusal = |refusal: Refusal| refusal.message;
-        match record.kind {
-            RecordKind::Charter => self.take_charter(&record.value, &mut ignored).map_err(refusal),
-            RecordKind::Manifest => {
-                let signed = Signed::<Manifest>::decode(&record.value).map_err(|error| error.to_string())?;
-                let authority = self.charter_of(&signed).map_err(refusal)?;
-                check_writer(authority, &signed).map_err(refusal)?;
-                self.place(&signed, &mut ignored)
-                    .and_then(|standing| match standing {
-                        Standing::Known => Ok(()),
-                        Standing::Next => self.append(&signed, &mut ignored),
-                    })
-                    .map_err(refusal)
+        match kind {
+            RecordKind::Charter => self.take_charter(bytes, &mut ignored),
+            RecordKind::Manifest => self.take_manifest_of_its_time(bytes, &mut ignored),
+            RecordKind::Receipt => self.take_receipt(bytes, &mut ignored),
+            RecordKind::Fork => self.take_fork(bytes, &mut ignored),
+            RecordKind::Share | RecordKind::Order | RecordKind::Notice => {
+                Err(Refusal::new(RefusalCode::Malformed, "not a public document of the catalog"))
             }
-            RecordKind::Receipt => self.take_receipt(&record.value, &mut ignored).map_err(refusal),
-            RecordKind::Fork => self.take_fork(&record.value, &mut ignored).map_err(refusal),
-            RecordKind::Share => {
-                let (database, sequence) = history::split_key(&record.key)?;
-                let history = self.databases.get_mut(&database).ok_or("a share without its manifest")?;
-                history.put_share(sequence, record.value.clone());
-                Ok(())
-            }
-            RecordKind::Order | RecordKind::Notice => Err("belongs to the release machine".to_owned()),
         }
     }
 

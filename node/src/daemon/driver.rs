@@ -41,7 +41,9 @@ pub enum DriverError {
     #[error(transparent)]
     Append(#[from] machine_state::AppendError),
     /// The state file holds something else than what was put there.
-    #[error("the state file does not replay ({kind:?}): {reason}; restore this site's directory or have the site replaced")]
+    #[error(
+        "the state file does not replay ({kind:?}): {reason}; restore this site's directory or have the site replaced"
+    )]
     Replay {
         /// The kind of record.
         kind: RecordKind,
@@ -120,9 +122,7 @@ impl Driver {
     #[must_use]
     pub fn identify(&self, key: PublicKey) -> Caller {
         let now = Timestamp::from_unix_ms(clock::now_ms());
-        self.read(|machines| {
-            access::identify(machines.catalog.charter(), key, machines.release.ordered_for(key, now))
-        })
+        self.read(|machines| access::identify(machines.catalog.charter(), key, machines.release.ordered_for(key, now)))
     }
 
     /// Gives an input to the machines and waits for the answer.

@@ -20,10 +20,10 @@ use tokio::task::JoinSet;
 
 use super::SiteOptions;
 use super::driver::{Driver, Input};
+use crate::network::Mesh;
 use crate::network::frame::{self, FrameError};
 use crate::network::identity::public_key;
 use crate::network::mesh::PeerEvent;
-use crate::network::Mesh;
 use crate::shard_store::{Put, PutError, PutRequest, ReadError, ShardStore};
 
 /// Streams served at once; a peer that opens more waits.
@@ -134,6 +134,7 @@ impl Server {
         Refusal::new(RefusalCode::NotAllowed, why)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`answer_small` lists all the others")]
     async fn answer(&self, caller: PublicKey, request: Request, stream: &mut libp2p::Stream) -> Result<(), FrameError> {
         let result = match request {
             Request::PutShard { database, stripe_number, shard_index, root, bytes } => {
@@ -156,7 +157,7 @@ impl Server {
             Request::ShardRange { root, offset, bytes } => {
                 return self.send_range(root, offset, bytes, stream).await;
             }
-            other => self.answer_small(caller, other).await,
+            small => self.answer_small(caller, small).await,
         };
         frame::write_frame(stream, &result.unwrap_or_else(Response::Refused)).await
     }
@@ -202,7 +203,8 @@ impl Server {
             let code = match error {
                 ReadError::Absent { .. } => RefusalCode::NotFound,
                 ReadError::Rotten { .. } => RefusalCode::Corrupt,
-                _ => RefusalCode::Internal,
+                ReadError::Range { .. } => RefusalCode::Malformed,
+                ReadError::Io { .. } | ReadError::Index(_) => RefusalCode::Internal,
             };
             Refusal::new(code, error)
         })?;
@@ -246,12 +248,13 @@ impl Server {
             Ok(shard) => shard,
             Err(refusal) => return frame::write_frame(stream, &Response::Refused(refusal)).await,
         };
-        let end = offset.checked_add(bytes).filter(|end| bytes > 0 && *end <= shard.len() as u64);
-        let Some(end) = end else {
-            let refusal = Refusal::new(RefusalCode::Malformed, "the range is not inside the shard");
-            return frame::write_frame(stream, &Response::Refused(refusal)).await;
-        };
-        send_body(stream, &shard_tree::prove_range(&shard, offset..end)).await
+        match shard_tree::prove_range(&shard, offset..offset.saturating_add(bytes)) {
+            Ok(proof) => send_body(stream, &proof).await,
+            Err(error) => {
+                let refusal = Refusal::new(RefusalCode::Malformed, error);
+                frame::write_frame(stream, &Response::Refused(refusal)).await
+            }
+        }
     }
 
     async fn answer_small(&self, caller: PublicKey, request: Request) -> Result<Response, Refusal> {
@@ -295,7 +298,8 @@ impl Server {
             }
             Request::Publish { manifest, sealed_share } => {
                 let (manifest, sealed_share) = (manifest.into_vec(), sealed_share.map(ByteBuf::into_vec));
-                let make = |ticket| Input::Catalog(catalog::Input::Publish { ticket, caller, manifest, sealed_share });
+                let make =
+                    move |ticket| Input::Catalog(catalog::Input::Publish { ticket, caller, manifest, sealed_share });
                 self.driver.ask(make).await
             }
             Request::PresentOrder { order } => {
@@ -304,9 +308,8 @@ impl Server {
                 self.driver.ask(make).await
             }
             Request::Share { order, database, sequence } => {
-                let make = move |ticket| {
-                    Input::Release(release::Input::Share { ticket, caller, order, database, sequence })
-                };
+                let make =
+                    move |ticket| Input::Release(release::Input::Share { ticket, caller, order, database, sequence });
                 let answer = self.driver.ask(make).await;
                 #[cfg(feature = "test-hooks")]
                 let answer = self.lie_about_share(answer);
@@ -398,7 +401,7 @@ fn put_refusal(error: &PutError) -> Refusal {
         PutError::RootMismatch { .. } | PutError::LengthMismatch { .. } => RefusalCode::Corrupt,
         PutError::DiskFull { .. } => RefusalCode::DiskFull,
         PutError::QuotaExceeded { .. } => RefusalCode::Quota,
-        _ => RefusalCode::Internal,
+        PutError::Io { .. } | PutError::Index(_) => RefusalCode::Internal,
     };
     Refusal::new(code, error)
 }

@@ -6,18 +6,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol::catalog;
+use protocol::catalog::History;
 use protocol::document::Site;
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::Announcement;
 use protocol::wire::{Request, Response};
-use serde_bytes::ByteBuf;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 
 use super::driver::{Driver, Input};
 use super::server::announced;
 use crate::network::{CallError, Link, Mesh};
+use crate::pipeline::survey::documents;
 
 /// Announcements that wait for one slow site; beyond them it asks.
 const BACKLOG: usize = 1_024;
@@ -100,7 +100,7 @@ async fn ask(driver: &Driver, link: &mut Link, log_position: &mut u64) -> Result
     }
     let heads: BTreeMap<DatabaseName, u64> = driver.read(|machines| {
         let catalog = &machines.catalog;
-        let head = |name: &DatabaseName| catalog.history(name).map_or(0, catalog::History::head_sequence);
+        let head = |name: &DatabaseName| catalog.history(name).map_or(0, History::head_sequence);
         catalog.charter().databases.iter().map(|entry| (entry.name.clone(), head(&entry.name))).collect()
     });
     for (database, head) in heads {
@@ -128,7 +128,7 @@ async fn catch_up(driver: &Driver, link: &mut Link, database: &DatabaseName, hea
     // Receipts of the newest snapshot are what decides whether it is durable; older ones came with their news.
     let (sequence, ours) = driver.read(|machines| {
         let history = machines.catalog.history(database);
-        let sequence = history.map_or(0, catalog::History::head_sequence);
+        let sequence = history.map_or(0, History::head_sequence);
         (sequence, history.map_or(0, |history| history.receipts(sequence).count()))
     });
     let sites = driver.read(|machines| machines.catalog.charter().active_sites().count());
@@ -139,13 +139,6 @@ async fn catch_up(driver: &Driver, link: &mut Link, database: &DatabaseName, hea
         }
     }
     Ok(())
-}
-
-async fn documents(link: &mut Link, request: &Request) -> Result<Vec<ByteBuf>, CallError> {
-    match link.call(request).await? {
-        Response::Documents(documents) => Ok(documents),
-        _ => Err(link.unexpected()),
-    }
 }
 
 async fn tell(driver: &Driver, announcement: Announcement) {

@@ -55,7 +55,8 @@ async fn within<T>(step: impl Future<Output = io::Result<T>>) -> Result<T, Frame
 /// The connection failed or stalled.
 pub async fn write_frame<T: Serialize>(stream: &mut (impl AsyncWrite + Unpin), message: &T) -> Result<(), FrameError> {
     let body = cbor::encode(message);
-    let length = u32::try_from(body.len()).map_err(|_long| FrameError::TooLong { actual: body.len(), max: 0xffff_ffff })?;
+    let length =
+        u32::try_from(body.len()).map_err(|_long| FrameError::TooLong { actual: body.len(), max: 0xffff_ffff })?;
     let mut frame = Vec::with_capacity(body.len() + 4);
     frame.extend_from_slice(&length.to_be_bytes());
     frame.extend_from_slice(&body);

@@ -64,12 +64,34 @@ impl CallError {
     }
 }
 
-/// One stream to one site.
-pub struct Link {
+/// Who and where a site is; opens links.
+#[derive(Clone)]
+pub struct Dialer {
     mesh: Mesh,
     name: SiteName,
     identity: PublicKey,
     addresses: Vec<String>,
+}
+
+impl Dialer {
+    /// A link with a stream of its own; nothing is opened yet.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        Link { dialer: self.clone(), stream: None }
+    }
+
+    async fn open(&self) -> Result<libp2p::Stream, CallError> {
+        let unreachable = |error| CallError::Unreachable { site: self.name.clone(), error };
+        let peer = self.mesh.connect(self.identity, &self.addresses).await.map_err(unreachable)?;
+        let opened = tokio::time::timeout(STALL, self.mesh.open_stream(peer)).await;
+        let opened = opened.unwrap_or_else(|_elapsed| Err("no stream in time".to_owned()));
+        opened.map_err(|reason| unreachable(MeshError::Dial { addresses: self.addresses.join(", "), reason }))
+    }
+}
+
+/// One stream to one site.
+pub struct Link {
+    dialer: Dialer,
     stream: Option<libp2p::Stream>,
 }
 
@@ -77,33 +99,20 @@ impl Link {
     /// A link to `site`; nothing is opened yet.
     #[must_use]
     pub fn new(mesh: Mesh, site: &Site) -> Self {
-        Self { mesh, name: site.name.clone(), identity: site.identity, addresses: site.addresses.clone(), stream: None }
+        let (name, addresses) = (site.name.clone(), site.addresses.clone());
+        Dialer { mesh, name, identity: site.identity, addresses }.link()
     }
 
-    /// Another link to the same site, with a stream of its own.
+    /// Opens further links to the same site.
     #[must_use]
-    pub fn another(&self) -> Self {
-        let (name, addresses) = (self.name.clone(), self.addresses.clone());
-        Self { mesh: self.mesh.clone(), name, identity: self.identity, addresses, stream: None }
+    pub fn dialer(&self) -> &Dialer {
+        &self.dialer
     }
 
     /// The site's name.
     #[must_use]
     pub fn name(&self) -> &SiteName {
-        &self.name
-    }
-
-    async fn open(&mut self) -> Result<libp2p::Stream, CallError> {
-        if let Some(stream) = self.stream.take() {
-            return Ok(stream);
-        }
-        let unreachable = |error| CallError::Unreachable { site: self.name.clone(), error };
-        let peer = self.mesh.connect(self.identity, &self.addresses).await.map_err(unreachable)?;
-        let opened = tokio::time::timeout(STALL, self.mesh.open_stream(peer)).await;
-        let opened = opened.unwrap_or_else(|_elapsed| Err("no stream in time".to_owned()));
-        opened.map_err(|reason| {
-            unreachable(MeshError::Dial { addresses: self.addresses.join(", "), reason })
-        })
+        &self.dialer.name
     }
 
     /// Asks and waits for the answer.
@@ -119,10 +128,8 @@ impl Link {
     /// # Errors
     /// As [`Link::call`].
     pub async fn put(&mut self, request: &Request, body: &[u8]) -> Result<(), CallError> {
-        match self.exchange(request, body).await?.0 {
-            Response::Done => Ok(()),
-            _ => Err(self.unexpected()),
-        }
+        let response = self.exchange(request, body).await?.0;
+        if response == Response::Done { Ok(()) } else { Err(self.unexpected()) }
     }
 
     /// Asks for raw bytes, at most `bytes_max`. What they are is the caller's to verify.
@@ -137,7 +144,7 @@ impl Link {
     /// The error for an answer of another kind.
     #[must_use]
     pub fn unexpected(&self) -> CallError {
-        CallError::Unexpected { site: self.name.clone() }
+        CallError::Unexpected { site: self.name().clone() }
     }
 
     async fn exchange(&mut self, request: &Request, body: &[u8]) -> Result<(Response, Vec<u8>), CallError> {
@@ -153,24 +160,27 @@ impl Link {
         let mut pause = PAUSE;
         let mut tries = 1;
         loop {
-            let mut stream = self.open().await?;
+            let mut stream = match self.stream.take() {
+                Some(stream) => stream,
+                None => self.dialer.open().await?,
+            };
             match exchange_once(&mut stream, request, body, bytes_max).await {
                 Ok((Response::Refused(refusal), _)) => {
                     // A shard that was refused may not have been read to its end: the stream is out of step.
                     self.stream = body.is_empty().then_some(stream);
-                    return Err(CallError::Refused { site: self.name.clone(), refusal });
+                    return Err(CallError::Refused { site: self.name().clone(), refusal });
                 }
                 Ok(answer) => {
                     self.stream = Some(stream);
                     return Ok(answer);
                 }
                 Err(error @ (FrameError::Io(_) | FrameError::Closed)) if tries < TRIES_MAX => {
-                    tracing::debug!(site = %self.name, %error, "trying again");
+                    tracing::debug!(site = %self.name(), %error, "trying again");
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     tries += 1;
                 }
-                Err(error) => return Err(CallError::Stream { site: self.name.clone(), error }),
+                Err(error) => return Err(CallError::Stream { site: self.name().clone(), error }),
             }
         }
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, memory_connection_limits, ping};
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, memory_connection_limits, ping,
+};
 use protocol::signature::{Keypair, PublicKey};
 use protocol::wire::STREAM_PROTOCOL;
 use tokio::sync::{mpsc, oneshot};
@@ -101,6 +103,7 @@ impl Mesh {
     ///
     /// # Errors
     /// `SSLKEYLOGFILE` is set, or an address cannot be listened on.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "libp2p adds events; these are the ones that matter here")]
     pub async fn start(
         keypair: &Keypair,
         options: &MeshOptions,
@@ -251,6 +254,7 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "libp2p adds events; these are the ones that matter here")]
 fn on_event<E>(event: SwarmEvent<E>, waiting: &mut Waiting, events: &mpsc::Sender<PeerEvent>) {
     match event {
         SwarmEvent::ConnectionEstablished { peer_id, num_established, .. } => {

@@ -19,17 +19,19 @@ pub(super) enum Standing {
 impl Catalog {
     /// Verifies state, writer, charter and place in the chain.
     pub(super) fn stand(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<Standing, Refusal> {
-        let manifest = signed.document();
-        if manifest.state != self.state() {
-            return Err(manifest_refusal(format!("the manifest is of state {}", manifest.state)));
-        }
+        self.check_state(signed)?;
         check_writer(self.charter(), signed)?;
         let standing = self.place(signed, outputs)?;
         if standing == Standing::Next {
             // Here and not only on publishing: a manifest that was announced first is known when it is published.
-            check_against_charter(self.charter_of(signed)?, manifest)?;
+            check_against_charter(self.charter_of(signed)?, signed.document())?;
         }
         Ok(standing)
+    }
+
+    fn check_state(&self, signed: &Signed<Manifest>) -> Result<(), Refusal> {
+        let found = signed.document().state;
+        if found == self.state() { Ok(()) } else { Err(manifest_refusal(format!("the manifest is of state {found}"))) }
     }
 
     /// Where a manifest stands in the chain held here.
@@ -55,6 +57,11 @@ impl Catalog {
             let why = format!("does not follow snapshot {head} of {} that is held here: FORK", manifest.database);
             return Err(Refusal::new(RefusalCode::Fork, why));
         }
+        let later = self.charter_of(signed)?.version;
+        let before = history.and_then(History::head).and_then(|head| self.charter_of(head).ok());
+        if before.is_some_and(|before| before.version > later) {
+            return Err(manifest_refusal("the manifest names an older charter than the snapshot before it"));
+        }
         Ok(Standing::Next)
     }
 
@@ -72,6 +79,20 @@ impl Catalog {
         outputs.push(Output::Persist(history::manifest_record(signed)));
         outputs.push(Output::Announce(Announcement::Manifest(signed.encode().into())));
         Ok(())
+    }
+
+    /// Takes a manifest signed by a writer of the charter it names, which may be an older one.
+    pub(super) fn take_manifest_of_its_time(&mut self, bytes: &[u8], outputs: &mut Vec<Output>) -> Result<(), Refusal> {
+        let signed = Signed::<Manifest>::decode(bytes).map_err(manifest_refusal)?;
+        self.check_state(&signed)?;
+        check_writer(self.charter_of(&signed)?, &signed)?;
+        match self.place(&signed, outputs)? {
+            Standing::Known => Ok(()),
+            Standing::Next => {
+                check_against_charter(self.charter_of(&signed)?, signed.document())?;
+                self.append(&signed, outputs)
+            }
+        }
     }
 
     /// Follows a manifest that somebody spreads.

@@ -136,6 +136,14 @@ impl Reference {
         Ok(Self { parameters, kernel: Kernel::detect(), parity_rows: parity_rows(parameters)? })
     }
 
+    /// The same code by the table loop, as on a processor without the kernel's instructions.
+    ///
+    /// # Errors
+    /// As [`Reference::new`].
+    pub fn portable(parameters: CodingParameters) -> Result<Self, CodeError> {
+        Ok(Self { kernel: Kernel::Portable, ..Self::new(parameters)? })
+    }
+
     /// The row of the coding matrix that makes shard `index` out of the data shards.
     fn row(&self, index: ShardIndex) -> Result<Vec<u8>, CodeError> {
         let data_shards = self.parameters.data_shards();

@@ -248,6 +248,8 @@ fn commitment_at(commitments: &Commitments, index: ShareIndex) -> RistrettoPoint
         return RistrettoPoint::identity();
     }
     let x = Scalar::from(index.get());
-    let powers = std::iter::successors(Some(Scalar::ONE), |power| Some(power * x)).take(commitments.0.len());
+    // Collected: the curve library asserts that both lengths are known.
+    let powers: Vec<Scalar> =
+        std::iter::successors(Some(Scalar::ONE), |power| Some(power * x)).take(commitments.0.len()).collect();
     RistrettoPoint::vartime_multiscalar_mul(powers, &commitments.0)
 }

@@ -1,0 +1,220 @@
+//! `legation charter`: the founding document and its successors.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use protocol::document::{Charter, CharterChain, SiteState};
+use protocol::machine::Announcement;
+use protocol::placement::coalition::coalitions;
+use protocol::signature::Signed;
+use protocol::wire::Request;
+use serde_json::json;
+use shard_codec::Digest;
+
+use super::home::HomeArguments;
+use super::keys::Passphrases;
+use super::{Failure, Output, charter_plan, documents, runtime};
+use crate::network::{Link, Mesh, MeshOptions};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum CharterCommand {
+    /// Draft a charter from a plan; refused if one coalition could read or destroy a database.
+    #[command(after_help = "Example: legation charter draft --plan charter.toml --out charter.txt\n\
+                            The plan is explained in docs/operations/charter-plan.md.")]
+    Draft {
+        /// The plan (TOML).
+        #[arg(long)]
+        plan: PathBuf,
+        /// Where to write the draft.
+        #[arg(long)]
+        out: PathBuf,
+        /// The charter that this one follows; absent for the first.
+        #[arg(long, value_name = "FILE")]
+        previous: Option<PathBuf>,
+    },
+    /// Sign the newest version in a file, in place. Compare the digest with the others first.
+    #[command(after_help = "Example: legation charter sign charter.txt --key minister.key")]
+    Sign {
+        /// The charter.
+        file: PathBuf,
+        /// The official's key.
+        #[arg(long)]
+        key: PathBuf,
+    },
+    /// Put the signatures of several copies together.
+    #[command(after_help = "Example: legation charter merge from-tallinn.txt from-paris.txt --out charter.txt")]
+    Merge {
+        /// Copies of the same charter.
+        #[arg(required = true, num_args = 2..)]
+        files: Vec<PathBuf>,
+        /// Where to write.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Show a charter in words: officials, sites, coalitions, databases.
+    #[command(after_help = "Example: legation charter show charter.txt")]
+    Show {
+        /// The charter.
+        file: PathBuf,
+    },
+    /// Verify the whole chain of signatures; exit code 3 if it does not hold.
+    #[command(after_help = "Example: legation charter verify charter.txt --state 5f2a...")]
+    Verify {
+        /// The charter.
+        file: PathBuf,
+        /// The digest of the first version, if you know it from elsewhere. You should.
+        #[arg(long)]
+        state: Option<Digest>,
+    },
+    /// Bring a signed charter to the sites.
+    #[command(after_help = "Example: legation charter publish --dir /var/lib/legation --charter charter.txt")]
+    Publish {
+        #[command(flatten)]
+        home: HomeArguments,
+    },
+}
+
+pub(super) fn run(command: CharterCommand, passphrases: &Passphrases, output: &Output) -> Result<(), Failure> {
+    match command {
+        CharterCommand::Draft { plan, out, previous } => draft(&plan, &out, previous.as_deref(), output),
+        CharterCommand::Sign { file, key } => sign(&file, &key, passphrases, output),
+        CharterCommand::Merge { files, out } => merge(&files, &out, output),
+        CharterCommand::Show { file } => show(&documents::read_charters(&file)?, output),
+        CharterCommand::Verify { file, state } => verify(&file, state, output),
+        CharterCommand::Publish { home } => publish(&home, passphrases, output),
+    }
+}
+
+fn draft(plan: &Path, out: &Path, previous: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let mut charters = previous.map(documents::read_charters).transpose()?.unwrap_or_default();
+    if !charters.is_empty() {
+        CharterChain::found(charters.remove(0), None)?; // a broken chain cannot be continued
+        charters = previous.map(documents::read_charters).transpose()?.unwrap_or_default();
+    }
+    let charter = charter_plan::draft(plan, (!charters.is_empty()).then_some(&charters))?;
+    let signed = Signed::draft(charter).map_err(Failure::refused)?;
+    charters.push(signed);
+    documents::write_charters(out, &charters)?;
+    show(&charters, output)
+}
+
+fn newest(charters: &mut [Signed<Charter>]) -> Result<&mut Signed<Charter>, Failure> {
+    charters.last_mut().ok_or_else(|| Failure::usage("no charter"))
+}
+
+fn sign(file: &Path, key: &Path, passphrases: &Passphrases, output: &Output) -> Result<(), Failure> {
+    let mut charters = documents::read_charters(file)?;
+    let signed = newest(&mut charters)?;
+    let keypair = passphrases.official(key)?;
+    signed.sign(&keypair);
+    documents::write_charters(file, &charters)?;
+    show(&charters, output)
+}
+
+fn merge(files: &[PathBuf], out: &Path, output: &Output) -> Result<(), Failure> {
+    let mut merged = documents::read_charters(files.first().ok_or_else(|| Failure::usage("no files"))?)?;
+    for file in files.iter().skip(1) {
+        let mut other = documents::read_charters(file)?;
+        if !newest(&mut merged)?.merge(newest(&mut other)?) {
+            return Err(Failure::refused(format!("{}: is another charter than the first file's", file.display())));
+        }
+    }
+    documents::write_charters(out, &merged)?;
+    show(&merged, output)
+}
+
+fn show(charters: &[Signed<Charter>], output: &Output) -> Result<(), Failure> {
+    let (Some(first), Some(newest)) = (charters.first(), charters.last()) else {
+        return Err(Failure::usage("no charter"));
+    };
+    let charter = newest.document();
+    let signers = documents::signers_of(newest, charter);
+    let value = json!({ "state": first.digest().to_string(), "version": charter.version,
+        "digest": newest.digest().to_string(), "quorum": charter.quorum, "signed_by": signers, "charter": describe(charter) });
+    output.result(&value, || words(first.digest(), newest, &signers));
+    Ok(())
+}
+
+fn describe(charter: &Charter) -> serde_json::Value {
+    let sites = charter.sites.iter().map(|site| {
+        json!({ "name": site.name, "kind": site.kind, "jurisdiction": site.jurisdiction, "state": site.state,
+                "identity": site.identity.to_string(), "addresses": site.addresses, "roles": site.roles })
+    });
+    let databases = charter.databases.iter().map(|database| {
+        json!({ "name": database.name, "data_shards": database.data_shards, "total_shards": database.placement.len(),
+                "threshold": database.threshold, "placement": database.placement, "custodians": database.custodians })
+    });
+    json!({ "state_name": charter.state_name,
+            "officials": charter.officials.iter().map(|official| &official.name).collect::<Vec<_>>(),
+            "sites": sites.collect::<Vec<_>>(), "databases": databases.collect::<Vec<_>>() })
+}
+
+fn words(state: Digest, newest: &Signed<Charter>, signers: &[String]) -> String {
+    let charter = newest.document();
+    let mut lines = vec![
+        format!("Charter {} of {}", charter.version, charter.state_name),
+        format!("  state   {state}"),
+        format!("  digest  {}", newest.digest()),
+        format!("  officials ({} of {} decide)", charter.quorum, charter.officials.len()),
+    ];
+    for official in &charter.officials {
+        let mark = if signers.contains(&official.name) { "signed" } else { "      " };
+        lines.push(format!("    {mark}  {}", official.name));
+    }
+    lines.push("  sites".to_owned());
+    for site in &charter.sites {
+        let state = if site.state == SiteState::Active { String::new() } else { format!("  {:?}", site.state) };
+        lines.push(format!("    {:<20} {:?} in {}{state}", site.name, site.kind, site.jurisdiction));
+    }
+    lines.push("  coalitions of more than one site".to_owned());
+    for coalition in coalitions(charter).iter().filter(|coalition| coalition.sites.len() > 1) {
+        let names: Vec<&str> = coalition.sites.iter().map(protocol::identifier::SiteName::as_str).collect();
+        lines.push(format!("    {}: {}", coalition.bond, names.join(", ")));
+    }
+    for database in &charter.databases {
+        lines.push(format!(
+            "  database {}: any {} of {} sites rebuild it, {} of {} shares open it",
+            database.name,
+            database.data_shards,
+            database.placement.len(),
+            database.threshold,
+            database.custodians.len()
+        ));
+    }
+    lines.join("\n")
+}
+
+fn verify(file: &Path, state: Option<Digest>, output: &Output) -> Result<(), Failure> {
+    let chain = documents::read_chain(file, state)?;
+    let value = json!({ "valid": true, "state": chain.state().to_string(), "version": chain.charter().version,
+                        "state_pinned": state.is_some() });
+    output.result(&value, || {
+        let pinned = match state {
+            Some(_) => "the state digest is the one you gave".to_owned(),
+            None => "compare the state digest with one you got from elsewhere".to_owned(),
+        };
+        format!("valid: versions 1 to {}\n  state {}\n  {pinned}", chain.charter().version, chain.state())
+    });
+    Ok(())
+}
+
+fn publish(home: &HomeArguments, passphrases: &Passphrases, output: &Output) -> Result<(), Failure> {
+    let (keys, chain) = home.open(passphrases)?;
+    let newest = chain.newest().encode();
+    let told = runtime()?.block_on(async {
+        let (mesh, _events) = Mesh::start(&keys.writer, &MeshOptions::default()).await?;
+        let mut told = Vec::new();
+        for site in chain.charter().active_sites() {
+            let request = Request::Announce(Announcement::Charter(newest.clone().into()));
+            let result = Link::new(mesh.clone(), site).call(&request).await;
+            told.push((site.name.to_string(), result.map_or_else(|error| error.to_string(), |_done| "has it".to_owned())));
+        }
+        Ok::<_, Failure>(told)
+    })?;
+    let value = json!({ "version": chain.charter().version, "sites": told });
+    output.result(&value, || {
+        told.iter().map(|(site, words)| format!("{site}: {words}")).collect::<Vec<_>>().join("\n")
+    });
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! The TOML file that a charter is drafted from.
+
+use std::path::{Path, PathBuf};
+
+use protocol::document::{
+    Alliance, Bearer, Card, Charter, Database, JoinRequest, Official, Site, SiteState,
+};
+use protocol::identifier::{DatabaseName, SiteName};
+use protocol::signature::{PublicKey, Signed};
+use protocol::timestamp::Timestamp;
+use serde::Deserialize;
+
+use super::{Failure, documents};
+use crate::clock;
+
+/// The whole plan. Paths are relative to the plan's own folder.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    state: String,
+    quorum: u16,
+    officials: Vec<PathBuf>,
+    sites: Vec<SitePlan>,
+    #[serde(default)]
+    alliances: Vec<AlliancePlan>,
+    databases: Vec<DatabasePlan>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum SitePlan {
+    Active(PathBuf),
+    WithState(SiteWithState),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SiteWithState {
+    join_request: PathBuf,
+    state: SiteState,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AlliancePlan {
+    name: String,
+    jurisdictions: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DatabasePlan {
+    name: DatabaseName,
+    data_shards: u8,
+    threshold: u8,
+    writers: Vec<PathBuf>,
+    placement: Option<Vec<SiteName>>,
+    custodians: Option<Vec<SiteName>>,
+    #[serde(default = "default_stripe_mib")]
+    stripe_mib: u32,
+    #[serde(default = "default_quota_gib")]
+    quota_gib: u64,
+}
+
+const fn default_stripe_mib() -> u32 {
+    16
+}
+
+const fn default_quota_gib() -> u64 {
+    1_024
+}
+
+/// Drafts the charter that follows `previous`, or the first one.
+pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result<Charter, Failure> {
+    let text = documents::read_text(path)?;
+    let plan: Plan = toml::from_str(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let card = |file: &PathBuf, bearer: Bearer| -> Result<(String, PublicKey), Failure> {
+        let file = folder.join(file);
+        let signed = documents::read::<Card>(&file)?;
+        let card = signed.verify()?;
+        if card.bearer != bearer {
+            return Err(Failure::usage(format!("{}: is the card of a {:?}", file.display(), card.bearer)));
+        }
+        Ok((card.name.clone(), card.key))
+    };
+    let officials = plan.officials.iter().map(|file| {
+        let (name, key) = card(file, Bearer::Official)?;
+        Ok(Official { name, key })
+    });
+    let sites: Vec<Site> = plan.sites.iter().map(|site| read_site(folder, site)).collect::<Result<_, _>>()?;
+    let databases = plan.databases.iter().map(|database| {
+        let names = |holds: fn(&Site) -> bool| {
+            let holders = sites.iter().filter(|site| site.state == SiteState::Active && holds(site));
+            holders.map(|site| site.name.clone()).collect::<Vec<_>>()
+        };
+        let writers = database.writers.iter().map(|file| card(file, Bearer::Writer).map(|(_name, key)| key));
+        Ok(Database {
+            name: database.name.clone(),
+            data_shards: database.data_shards,
+            threshold: database.threshold,
+            placement: database.placement.clone().unwrap_or_else(|| names(|site| site.roles.shards)),
+            custodians: database.custodians.clone().unwrap_or_else(|| names(|site| site.roles.shares)),
+            writers: writers.collect::<Result<_, Failure>>()?,
+            stripe_bytes: database.stripe_mib.saturating_mul(1 << 20),
+            quota_bytes: database.quota_gib.saturating_mul(1 << 30),
+        })
+    });
+    let newest = previous.and_then(<[_]>::last);
+    Ok(Charter {
+        state_name: plan.state,
+        version: newest.map_or(1, |newest| newest.document().version + 1),
+        genesis: previous.and_then(<[_]>::first).map(Signed::digest),
+        previous: newest.map(Signed::digest),
+        drafted: Timestamp::from_unix_ms(clock::now_ms()),
+        officials: officials.collect::<Result<_, Failure>>()?,
+        quorum: plan.quorum,
+        alliances: plan.alliances.into_iter().map(|plan| Alliance { name: plan.name, jurisdictions: plan.jurisdictions }).collect(),
+        databases: databases.collect::<Result<_, Failure>>()?,
+        sites,
+    })
+}
+
+fn read_site(folder: &Path, plan: &SitePlan) -> Result<Site, Failure> {
+    let (file, state) = match plan {
+        SitePlan::Active(file) => (file, SiteState::Active),
+        SitePlan::WithState(site) => (&site.join_request, site.state),
+    };
+    let signed = documents::read::<JoinRequest>(&folder.join(file))?;
+    let site = signed.verify()?;
+    Ok(Site { state, ..site.clone() })
+}

@@ -1,0 +1,169 @@
+//! `legation snapshots` and `legation verify`: what there is and how safe it is.
+
+use protocol::identifier::DatabaseName;
+use serde_json::json;
+
+use super::backup::human;
+use super::home::HomeArguments;
+use super::keys::Passphrases;
+use super::{Failure, Output, runtime};
+use crate::exit_code::ExitCode;
+use crate::network::{Mesh, MeshOptions};
+use crate::pipeline::survey::{Survey, survey};
+use crate::pipeline::verify::{Verification, verify};
+use crate::progress::Progress;
+
+/// Which snapshots.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: legation snapshots land-register --dir /var/lib/legation")]
+pub(super) struct SnapshotsArguments {
+    /// The database.
+    database: DatabaseName,
+    /// Only the newest so many.
+    #[arg(long, default_value_t = 20)]
+    newest: u64,
+    #[command(flatten)]
+    home: HomeArguments,
+}
+
+/// What to verify.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: legation verify land-register --dir /var/lib/legation\n\
+                        Exit code 6 if a site holds something wrong, 4 if too little is held.")]
+pub(super) struct VerifyArguments {
+    /// The database.
+    database: DatabaseName,
+    #[command(flatten)]
+    home: HomeArguments,
+}
+
+/// Calls the sites and reads the history of one database.
+async fn look(
+    home: &HomeArguments,
+    passphrases: &Passphrases,
+    database: &DatabaseName,
+) -> Result<(Mesh, Survey), Failure> {
+    let (keys, charters) = home.open(passphrases)?;
+    let (mesh, _events) = Mesh::start(&keys.writer, &MeshOptions::default()).await?;
+    let mut survey = survey(&mesh, charters, None).await?;
+    home.keep_charter(survey.catalog.charters())?;
+    survey.database(database)?;
+    survey.read_history(database).await?;
+    Ok((mesh, survey))
+}
+
+pub(super) fn run(arguments: &SnapshotsArguments, passphrases: &Passphrases, output: &Output) -> Result<(), Failure> {
+    let database = &arguments.database;
+    let (snapshots, troubles) = runtime()?.block_on(async {
+        let (_mesh, mut survey) = look(&arguments.home, passphrases, database).await?;
+        let entry = survey.database(database)?;
+        let head = survey.head_sequence(database);
+        let mut snapshots = Vec::new();
+        for sequence in (1..=head).rev().take(usize::try_from(arguments.newest).unwrap_or(usize::MAX)) {
+            survey.read_receipts(database, sequence).await;
+            let durability = survey.durability(&entry, sequence);
+            let manifest = survey.catalog.history(database).and_then(|history| history.manifest(sequence));
+            let Some(manifest) = manifest else { continue };
+            let document = manifest.document();
+            let added: u64 = document.stripes_added.iter().map(|stripe| u64::from(stripe.payload_bytes)).sum();
+            snapshots.push(json!({
+                "sequence": sequence, "created": document.created.to_string(), "manifest": manifest.digest().to_string(),
+                "durable": durability.is_durable(), "jurisdictions": durability.jurisdictions,
+                "shards_remaining": durability.shards_remaining, "data_shards": durability.data_shards,
+                "shares_remaining": durability.shares_remaining, "threshold": durability.threshold,
+                "weakest": durability.weakest.as_ref().map(ToString::to_string), "added_bytes": added,
+                "missing": durability.missing,
+            }));
+        }
+        let troubles = survey.troubles();
+        Ok::<_, Failure>((snapshots, troubles))
+    })?;
+    let troubles: Vec<String> = troubles.iter().map(|(site, condition)| format!("{site}: {condition}")).collect();
+    let value = json!({ "database": database, "snapshots": snapshots, "troubles": troubles });
+    output.result(&value, || list_words(database, &snapshots, &troubles));
+    Ok(())
+}
+
+fn list_words(database: &DatabaseName, snapshots: &[serde_json::Value], troubles: &[String]) -> String {
+    let mut lines = vec![format!("snapshots of {database}, newest first")];
+    if snapshots.is_empty() {
+        lines.push("  none yet: make one with legation backup".to_owned());
+    }
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    for snapshot in snapshots {
+        let field = |name: &str| snapshot.get(name).map(text).unwrap_or_default();
+        let places = snapshot.get("jurisdictions").and_then(serde_json::Value::as_array);
+        let places: Vec<String> = places.into_iter().flatten().map(text).collect();
+        let durable = snapshot.get("durable").and_then(serde_json::Value::as_bool).unwrap_or_default();
+        let added = snapshot.get("added_bytes").and_then(serde_json::Value::as_u64).unwrap_or_default();
+        lines.push(format!(
+            "  {:>5}  {}  {:<11}  +{:<10}  {}",
+            field("sequence"),
+            field("created"),
+            if durable { "durable" } else { "NOT DURABLE" },
+            human(added),
+            places.join(" ")
+        ));
+    }
+    lines.extend(troubles.iter().map(|trouble| format!("  ! {trouble}")));
+    lines.join("\n")
+}
+
+pub(super) fn run_verify(
+    arguments: &VerifyArguments,
+    passphrases: &Passphrases,
+    output: &Output,
+) -> Result<(), Failure> {
+    let database = &arguments.database;
+    let progress = if output.is_json() { Progress::hidden() } else { Progress::bytes("verify", Some(0)) };
+    let found = runtime()?.block_on(async {
+        let (_mesh, mut survey) = look(&arguments.home, passphrases, database).await?;
+        let entry = survey.database(database)?;
+        let sequence = survey.head_sequence(database);
+        if sequence == 0 {
+            return Err(Failure::usage(format!("{database} has no snapshot yet: make one with legation backup")));
+        }
+        survey.read_receipts(database, sequence).await;
+        Ok::<_, Failure>(verify(&survey, &entry, sequence, &progress).await)
+    })?;
+    let value = serde_json::to_value(&found).map_err(Failure::unexpected)?;
+    let faulty: Vec<&String> =
+        found.sites.iter().filter(|(_, site)| !site.faults.is_empty()).map(|(name, _)| name).collect();
+    let code = match (faulty.is_empty(), found.durable) {
+        (true, true) => {
+            output.result(&value, || verify_words(&found));
+            return Ok(());
+        }
+        (false, _) => ExitCode::IntegrityFault,
+        (true, false) => ExitCode::NotDurable,
+    };
+    let mut failure = Failure::new(code, verify_words(&found));
+    failure.report = Some(value);
+    Err(failure)
+}
+
+fn verify_words(found: &Verification) -> String {
+    let durable = if found.durable { "durable" } else { "NOT DURABLE" };
+    let mut lines = vec![format!("{} snapshot {}: {durable} by what was read", found.database, found.sequence)];
+    for (name, site) in &found.sites {
+        lines.push(format!(
+            "  {name:<20} {:<3} {}/{} shards right, {} read; {}",
+            site.jurisdiction,
+            site.good,
+            site.shards,
+            human(site.bytes),
+            site.condition
+        ));
+        lines.extend(site.faults.iter().map(|fault| format!("      ! {fault}")));
+    }
+    lines.push(format!(
+        "  reaches {}; without {}: {} shards of {} needed, {} shares of {} needed (shares by receipt)",
+        found.jurisdictions.join(", "),
+        found.weakest.as_deref().unwrap_or("anyone"),
+        found.shards_remaining,
+        found.data_shards,
+        found.shares_remaining,
+        found.threshold
+    ));
+    lines.join("\n")
+}

@@ -1,0 +1,374 @@
+//! One snapshot of one database, from its source to receipts in several jurisdictions.
+
+mod publish;
+mod seal;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use protocol::contents::ContentsRoot;
+use protocol::document::{CharterChain, Database, LiveStripes, Stripe};
+use protocol::identifier::{DatabaseName, SiteName};
+use protocol::placement::durability::Durability;
+use protocol::signature::Keypair;
+use serde::Serialize;
+use shard_codec::sealing::DedupSecret;
+use tokio::sync::mpsc;
+
+use super::pack::{self, InFlight, PackCounts, PackError, Packer, PackerParts, Piece};
+use super::survey::{Survey, SurveyError, list, survey};
+use super::upload::{self, Sites, UploadError};
+use crate::chunk_index::{ChunkIndex, ChunkIndexError, StripeState};
+use crate::clock::Monotonic;
+use crate::connector::{CaptureOptions, CaptureSummary, Source, open_capture};
+use crate::machine_state::{AppendError, MachineState};
+use crate::network::Mesh;
+use crate::progress::Progress;
+use crate::redb_file::RedbFileError;
+
+/// Batches between reader and packer.
+const BATCHES_MAX: usize = 2;
+/// Full stripes between packer and coder.
+const FULL_STRIPES_MAX: usize = 1;
+
+/// What a backup needs of the home.
+pub struct BackupContext {
+    /// Signs the manifest; also the identity on the mesh.
+    pub writer: Keypair,
+    /// Keys and names the chunks.
+    pub dedup_secret: DedupSecret,
+    /// Where chunks of this database lie already.
+    pub index: Arc<ChunkIndex>,
+    /// Keeps what is not delivered yet.
+    pub state: MachineState,
+    /// For consistent copies.
+    pub capture: CaptureOptions,
+}
+
+/// Why there is no durable snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The mesh.
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    /// The writer's key is not the database's.
+    #[error("the key of this home may not write {database}: its charter entry names other writers")]
+    NotWriter {
+        /// The database.
+        database: DatabaseName,
+    },
+    /// The source, or packing it.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// Too few sites.
+    #[error("{error}; sites in trouble: {troubles}. What is stored stays: run the same command again to go on")]
+    Upload {
+        /// What happened.
+        error: UploadError,
+        /// Sites that were not good from the start.
+        troubles: String,
+    },
+    /// Home's own files.
+    #[error(transparent)]
+    Index(#[from] ChunkIndexError),
+    /// Home's own files.
+    #[error(transparent)]
+    State(#[from] AppendError),
+    /// Home's own files.
+    #[error(transparent)]
+    File(#[from] RedbFileError),
+    /// Sharing or sealing failed.
+    #[error("cannot seal the snapshot: {0}")]
+    Seal(String),
+    /// A site holds another history.
+    #[error("site {site} refuses the manifest: {why}")]
+    Fork {
+        /// The site.
+        site: SiteName,
+        /// Its words.
+        why: String,
+    },
+    /// Not enough receipts.
+    #[error("{}", not_durable(.0))]
+    NotDurable(Box<BackupReport>),
+    /// A thread died.
+    #[error("a worker of the backup failed: {0}")]
+    Worker(String),
+}
+
+fn not_durable(report: &BackupReport) -> String {
+    let missing: Vec<String> = report.missing.iter().map(|(site, why)| format!("{site} ({why})")).collect();
+    format!(
+        "snapshot {} of {} is NOT DURABLE: without {} only {} of {} shards and {} of {} shares would remain. Missing: {}. \
+         What is stored stays; bring the missing sites back and run the same command again",
+        report.sequence,
+        report.database,
+        report.weakest.as_deref().unwrap_or("one site"),
+        report.shards_remaining,
+        report.data_shards,
+        report.shares_remaining,
+        report.threshold,
+        missing.join("; ")
+    )
+}
+
+/// What a backup did.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackupReport {
+    /// The database.
+    pub database: String,
+    /// The snapshot.
+    pub sequence: u64,
+    /// Digest of its manifest.
+    pub manifest: String,
+    /// Whether enough remains whichever coalition is lost.
+    pub durable: bool,
+    /// Sites that hold all their shards.
+    pub shard_sites: Vec<String>,
+    /// Sites that hold their share.
+    pub share_sites: Vec<String>,
+    /// Jurisdictions the receipts come from.
+    pub jurisdictions: Vec<String>,
+    /// The coalition whose loss hurts most.
+    pub weakest: Option<String>,
+    /// Shards that remain without it.
+    pub shards_remaining: usize,
+    /// Shards needed.
+    pub data_shards: usize,
+    /// Shares that remain without it.
+    pub shares_remaining: usize,
+    /// Shares needed.
+    pub threshold: usize,
+    /// Sites that gave no full receipt, and why.
+    pub missing: BTreeMap<String, String>,
+    /// What was packed.
+    #[serde(flatten)]
+    pub counts: PackCounts,
+    /// Shards sent to all sites together, in bytes.
+    pub sent_bytes: u64,
+    /// From start to last receipt.
+    pub seconds: f64,
+    /// What the connector noticed.
+    pub notes: Vec<String>,
+}
+
+/// Makes the next snapshot of `database` from `source`.
+///
+/// # Errors
+/// As [`BackupError`]; `NotDurable` when it is stored, but not widely enough.
+pub async fn backup(
+    context: &BackupContext,
+    mesh: &Mesh,
+    charters: CharterChain,
+    database: &DatabaseName,
+    source: &Source,
+    progress: &Progress,
+) -> Result<BackupReport, BackupError> {
+    let started = Monotonic::start();
+    let mut survey = survey(mesh, charters, None).await?;
+    let entry = survey.database(database)?;
+    if !entry.writers.contains(&context.writer.public()) {
+        return Err(BackupError::NotWriter { database: database.clone() });
+    }
+    survey.read_history(database).await?;
+    publish::deliver_outbox(context, &mut survey, &entry).await?;
+    let live = survey.catalog.history(database).map(|history| history.live_stripes().clone()).unwrap_or_default();
+    let usable = usable_stripes(&context.index, &entry, &survey, &live)?;
+
+    let sites = Arc::new(Sites::new(&survey.links));
+    let packed = pack_and_upload(context, &entry, source, &usable, sites.clone(), progress);
+    let packed = packed.map_err(|error| name_troubles(error, &survey))?;
+    progress.say("sharing the key");
+
+    let change = changes(&context.index, &live, packed.stripes, &packed.referenced)?;
+    let sent_bytes = change.sent_bytes;
+    let sealed = seal::seal(context, &survey, &entry, change, &packed.root)?;
+    let numbers = sealed.stripe_numbers();
+    let published = publish::publish(context, &mut survey, &entry, &sealed, sites.failures()).await?;
+    context.index.publish(&numbers, sealed.sequence())?;
+
+    let report = report(database, &published, packed.counts, sent_bytes, &packed.summary, started.elapsed_ms());
+    progress.finish();
+    if report.durable { Ok(report) } else { Err(BackupError::NotDurable(Box::new(report))) }
+}
+
+fn name_troubles(error: BackupError, survey: &Survey) -> BackupError {
+    if let BackupError::Upload { error, .. } = error {
+        return BackupError::Upload { error, troubles: list(&survey.troubles()) };
+    }
+    error
+}
+
+/// Stripes that new contents may refer to. Numbers that any manifest ever used are never used again, even by a home
+/// that lost its index.
+fn usable_stripes(
+    index: &ChunkIndex,
+    entry: &Database,
+    survey: &Survey,
+    live: &LiveStripes,
+) -> Result<BTreeSet<u64>, BackupError> {
+    let history = survey.catalog.history(&entry.name);
+    let used = history.into_iter().flat_map(|history| history.manifests_from(1));
+    let newest_used = used.flat_map(|manifest| &manifest.document().stripes_added).map(|stripe| stripe.number).max();
+    if let Some(newest_used) = newest_used {
+        while index.next_stripe_number()? <= newest_used {}
+    }
+    let mut usable = BTreeSet::new();
+    let mut stale = Vec::new();
+    for (number, record) in index.stripes(0, usize::MAX)? {
+        let is_usable = match record.state {
+            StripeState::Published { .. } => live.get(number).is_some(),
+            StripeState::Pending if live.get(number).is_some() => true,
+            StripeState::Pending => {
+                let stored = record.shards.iter().filter(|shard| shard.stored).count();
+                record.shards.len() == entry.placement.len() && stored >= usize::from(entry.data_shards)
+            }
+        };
+        if is_usable {
+            usable.insert(number);
+        } else {
+            stale.push(number);
+        }
+    }
+    index.forget_stripes(&stale)?;
+    Ok(usable)
+}
+
+struct Packed {
+    root: ContentsRoot,
+    stripes: Vec<Stripe>,
+    referenced: BTreeSet<u64>,
+    counts: PackCounts,
+    summary: CaptureSummary,
+}
+
+fn pack_and_upload(
+    context: &BackupContext,
+    entry: &Database,
+    source: &Source,
+    usable: &BTreeSet<u64>,
+    sites: Arc<Sites>,
+    progress: &Progress,
+) -> Result<Packed, BackupError> {
+    let in_flight = InFlight::default();
+    let (send_stripes, stripes) = mpsc::channel(FULL_STRIPES_MAX);
+    let parts = PackerParts {
+        secret: &context.dedup_secret,
+        index: &context.index,
+        usable,
+        coding: entry.coding().map_err(BackupError::Seal)?,
+        stripe_bytes: usize::try_from(entry.stripe_bytes).unwrap_or(usize::MAX),
+        in_flight: in_flight.clone(),
+        send: send_stripes,
+    };
+    let upload = upload::run(stripes, sites, entry, context.index.clone(), in_flight);
+    // Two plain threads inside a scope may borrow; the runtime is told that this one blocks.
+    let pack = || pack_source(parts, &context.capture, source, progress);
+    let (packed, uploaded) = std::thread::scope(|scope| {
+        let packing = scope.spawn(pack);
+        let uploaded = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(upload));
+        (packing.join(), uploaded)
+    });
+    let packed = packed.map_err(|_panic| BackupError::Worker("packing".to_owned()))?;
+    let stripes = uploaded.map_err(|error| BackupError::Upload { error, troubles: String::new() })?;
+    let (root, referenced, counts, summary) = packed?;
+    Ok(Packed { root, stripes, referenced, counts, summary })
+}
+
+type Packing = (ContentsRoot, BTreeSet<u64>, PackCounts, CaptureSummary);
+
+fn pack_source(
+    parts: PackerParts<'_>,
+    options: &CaptureOptions,
+    source: &Source,
+    progress: &Progress,
+) -> Result<Packing, PackError> {
+    let capture = open_capture(source, options)?;
+    let (send, receive) = sync_channel::<Result<Piece, PackError>>(BATCHES_MAX);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            if let Err(error) = pack::read_source(capture, progress, &send) {
+                // The packer is waiting: it passes the error on.
+                let _gone = send.send(Err(error));
+            }
+        });
+        let mut packer = Packer::new(parts)?;
+        let mut summary = None;
+        while let Ok(piece) = receive.recv() {
+            summary = packer.take(piece?)?.or(summary);
+        }
+        drop(reader.join());
+        let summary = summary.ok_or(PackError::Stopped)?;
+        let root = packer.finish()?;
+        Ok((root, std::mem::take(&mut packer.referenced), packer.counts, summary))
+    })
+}
+
+/// What the manifest says against the one before.
+struct Change {
+    added: Vec<Stripe>,
+    dropped: Vec<u64>,
+    sent_bytes: u64,
+}
+
+fn changes(
+    index: &ChunkIndex,
+    live: &LiveStripes,
+    stored_now: Vec<Stripe>,
+    referenced: &BTreeSet<u64>,
+) -> Result<Change, BackupError> {
+    let shard_bytes = |stripe: &Stripe| u64::from(stripe.payload_bytes) * (stripe.roots.len() as u64 / 32);
+    let sent_bytes = stored_now.iter().map(shard_bytes).sum();
+    let mut added: BTreeMap<u64, Stripe> = stored_now.into_iter().map(|stripe| (stripe.number, stripe)).collect();
+    // Stripes of an interrupted run that turned out to be useful.
+    for number in referenced.iter().filter(|number| live.get(**number).is_none()) {
+        if added.contains_key(number) {
+            continue;
+        }
+        let record = index.stripe(*number)?.ok_or(ChunkIndexError::UnknownStripe { stripe_number: *number })?;
+        let roots = record.shards.iter().flat_map(|shard| shard.root).collect();
+        added.insert(*number, Stripe { number: *number, payload_bytes: record.payload_bytes, roots });
+    }
+    let dropped = live.iter().map(|live| live.stripe.number).filter(|number| !referenced.contains(number)).collect();
+    Ok(Change { added: added.into_values().collect(), dropped, sent_bytes })
+}
+
+/// What publishing came to.
+struct Published {
+    sequence: u64,
+    manifest: shard_codec::Digest,
+    durability: Durability,
+    missing: BTreeMap<SiteName, String>,
+}
+
+fn report(
+    database: &DatabaseName,
+    published: &Published,
+    counts: PackCounts,
+    sent_bytes: u64,
+    summary: &CaptureSummary,
+    elapsed_ms: u64,
+) -> BackupReport {
+    let durability = &published.durability;
+    let names = |sites: &BTreeSet<SiteName>| sites.iter().map(ToString::to_string).collect();
+    BackupReport {
+        database: database.to_string(),
+        sequence: published.sequence,
+        manifest: published.manifest.to_string(),
+        durable: durability.is_durable(),
+        shard_sites: names(&durability.shard_sites),
+        share_sites: names(&durability.share_sites),
+        jurisdictions: durability.jurisdictions.iter().cloned().collect(),
+        weakest: durability.weakest.as_ref().map(ToString::to_string),
+        shards_remaining: durability.shards_remaining,
+        data_shards: durability.data_shards,
+        shares_remaining: durability.shares_remaining,
+        threshold: durability.threshold,
+        missing: published.missing.iter().map(|(site, why)| (site.to_string(), why.clone())).collect(),
+        counts,
+        sent_bytes,
+        seconds: std::time::Duration::from_millis(elapsed_ms).as_secs_f64(),
+        notes: summary.notes.iter().map(ToString::to_string).collect(),
+    }
+}

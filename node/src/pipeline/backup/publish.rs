@@ -1,0 +1,212 @@
+//! Handing manifest and shares to every site, and counting the receipts.
+//!
+//! Before the first site hears of a manifest it lies in home's outbox, with the sealed shares: the key is gone by
+//! then, so shares that were lost could not be dealt again. The outbox holds nothing that opens anything at home.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use protocol::document::{Database, Manifest};
+use protocol::identifier::{DatabaseName, SiteName};
+use protocol::machine::{Announcement, RecordKind};
+use protocol::signature::Signed;
+use protocol::wire::{RefusalCode, Request, Response};
+use serde_bytes::ByteBuf;
+use shard_codec::Digest;
+
+use super::seal::SealedSnapshot;
+use super::{BackupContext, BackupError, Published};
+use crate::machine_state::{self, AppendError};
+use crate::network::{CallError, Link};
+use crate::pipeline::repair;
+use crate::pipeline::survey::Survey;
+
+/// An outbox entry in bytes at the most.
+const OUTBOX_BYTES_MAX: usize = 32 << 20;
+
+fn outbox_key(database: &DatabaseName) -> Vec<u8> {
+    database.as_str().as_bytes().to_vec()
+}
+
+/// A snapshot whose publication was interrupted goes out before a new one is begun.
+pub(super) async fn deliver_outbox(
+    context: &BackupContext,
+    survey: &mut Survey,
+    entry: &Database,
+) -> Result<(), BackupError> {
+    let key = outbox_key(&entry.name);
+    let Some(bytes) = context.state.get(machine_state::RecordKind::Outbox, &key)? else { return Ok(()) };
+    let decoded = protocol::cbor::decode(&bytes, OUTBOX_BYTES_MAX);
+    let snapshot: SealedSnapshot = decoded.map_err(|error| BackupError::Seal(error.to_string()))?;
+    let manifest = snapshot.manifest()?;
+    let sequence = manifest.document().sequence;
+    let head = survey.head_sequence(&entry.name);
+    if sequence == head || sequence == head + 1 {
+        let published = publish(context, survey, entry, &snapshot, BTreeMap::new()).await?;
+        tracing::info!(sequence, durable = published.durability.is_durable(), "an interrupted publication went on");
+        let numbers = snapshot.stripe_numbers();
+        for number in numbers {
+            // A stripe that the index never learned of is only not found again.
+            let _unknown = context.index.publish(&[number], sequence);
+        }
+    } else {
+        context.state.append_and_deliver(&[], &[&key])?;
+    }
+    Ok(())
+}
+
+/// Publishes to every site that answers, heals what they lack, and counts receipts.
+pub(super) async fn publish(
+    context: &BackupContext,
+    survey: &mut Survey,
+    entry: &Database,
+    snapshot: &SealedSnapshot,
+    failed_before: BTreeMap<SiteName, String>,
+) -> Result<Published, BackupError> {
+    let manifest = snapshot.manifest()?;
+    keep_in_outbox(context, &entry.name, snapshot)?;
+    let sequence = manifest.document().sequence;
+    if survey.head_sequence(&entry.name) < sequence {
+        let learned = survey.catalog.learn(RecordKind::Manifest, snapshot.manifest_bytes());
+        learned.map_err(|refusal| BackupError::Seal(refusal.message))?;
+    }
+    let history = older_manifests(survey, &entry.name, sequence);
+    let calls = survey.links.values_mut().map(|link| hand_over(link, snapshot, &history));
+    let answers = join_all(calls).await;
+    let mut missing = failed_before;
+    let mut lacking = BTreeMap::new();
+    for (site, answer) in answers {
+        match answer {
+            Ok((receipt, lacks)) => {
+                learn_receipt(survey, receipt.as_deref());
+                if !lacks.is_empty() {
+                    lacking.insert(site, lacks);
+                }
+            }
+            Err(CallError::Refused { refusal, .. }) if refusal.code == RefusalCode::Fork => {
+                return Err(BackupError::Fork { site, why: refusal.message });
+            }
+            Err(error) => drop(missing.insert(site, error.to_string())),
+        }
+    }
+    heal(survey, entry, snapshot, lacking, &mut missing).await;
+    spread_receipts(survey, &entry.name, sequence).await;
+    Ok(count(context, survey, entry, &manifest, missing)?)
+}
+
+fn keep_in_outbox(
+    context: &BackupContext,
+    database: &DatabaseName,
+    snapshot: &SealedSnapshot,
+) -> Result<(), BackupError> {
+    let (key, value) = (outbox_key(database), protocol::cbor::encode(snapshot));
+    let kind = machine_state::RecordKind::Outbox;
+    Ok(context.state.append(&[machine_state::Record { kind, key: &key, value: &value }])?)
+}
+
+fn older_manifests(survey: &Survey, database: &DatabaseName, before: u64) -> Vec<(u64, Vec<u8>)> {
+    let history = survey.catalog.history(database);
+    let manifests = history.into_iter().flat_map(|history| history.manifests_from(1));
+    let older = manifests.filter(|manifest| manifest.document().sequence < before);
+    older.map(|manifest| (manifest.document().sequence, manifest.encode())).collect()
+}
+
+type Handed = (Option<Vec<u8>>, Vec<Digest>);
+
+/// Publishes at one site; a site that lacks older manifests is given them first.
+async fn hand_over(
+    link: &mut Link,
+    snapshot: &SealedSnapshot,
+    history: &[(u64, Vec<u8>)],
+) -> (SiteName, Result<Handed, CallError>) {
+    let name = link.name().clone();
+    let result = async {
+        let request = Request::Publish {
+            manifest: ByteBuf::from(snapshot.manifest_bytes().to_vec()),
+            sealed_share: snapshot.share(&name),
+        };
+        let mut response = link.call(&request).await;
+        if let Err(CallError::Refused { refusal, .. }) = &response
+            && refusal.code == RefusalCode::Behind
+        {
+            for (_sequence, bytes) in history {
+                link.call(&Request::Announce(Announcement::Manifest(bytes.clone().into()))).await?;
+            }
+            response = link.call(&request).await;
+        }
+        let Response::Published { receipt, missing } = response? else { return Err(link.unexpected()) };
+        Ok((receipt.map(ByteBuf::into_vec), missing))
+    };
+    let result = result.await;
+    (name, result)
+}
+
+fn learn_receipt(survey: &mut Survey, receipt: Option<&[u8]>) {
+    if let Some(Err(refusal)) = receipt.map(|bytes| survey.catalog.learn(RecordKind::Receipt, bytes)) {
+        tracing::warn!(%refusal, "a receipt that does not hold");
+    }
+}
+
+/// Sites that were off for a while lack shards of stripes stored before: remake them, and ask for the receipt again.
+async fn heal(
+    survey: &mut Survey,
+    entry: &Database,
+    snapshot: &SealedSnapshot,
+    lacking: BTreeMap<SiteName, Vec<Digest>>,
+    missing: &mut BTreeMap<SiteName, String>,
+) {
+    for (site, roots) in lacking {
+        if missing.contains_key(&site) {
+            continue; // it failed in this run: a full disk does not heal
+        }
+        let lacks = roots.len();
+        match repair::remake_at(survey, &entry.name, &site, &roots).await {
+            Ok(bytes) => tracing::info!(%site, lacks, bytes, "remade the shards it lacked"),
+            Err(error) => {
+                missing.insert(site, format!("lacks {lacks} shards of earlier stripes: {error}"));
+                continue;
+            }
+        }
+        let Some(link) = survey.links.get_mut(&site) else { continue };
+        match hand_over(link, snapshot, &[]).await.1 {
+            Ok((receipt, _lacks)) => learn_receipt(survey, receipt.as_deref()),
+            Err(error) => drop(missing.insert(site, error.to_string())),
+        }
+    }
+}
+
+/// Every site learns who else holds the snapshot: the redundancy ledger, and what `latest` means, hang on it.
+async fn spread_receipts(survey: &mut Survey, database: &DatabaseName, sequence: u64) {
+    let history = survey.catalog.history(database);
+    let receipts: Vec<Vec<u8>> =
+        history.into_iter().flat_map(|history| history.receipts(sequence)).map(Signed::encode).collect();
+    let calls = survey.links.values_mut().map(|link| async {
+        for receipt in &receipts {
+            let announcement = Announcement::Receipt(receipt.clone().into());
+            if let Err(error) = link.call(&Request::Announce(announcement)).await {
+                tracing::debug!(%error, "a receipt was not spread; the sites ask each other");
+            }
+        }
+    });
+    join_all(calls).await;
+}
+
+fn count(
+    context: &BackupContext,
+    survey: &Survey,
+    entry: &Database,
+    manifest: &Signed<Manifest>,
+    mut missing: BTreeMap<SiteName, String>,
+) -> Result<Published, AppendError> {
+    let sequence = manifest.document().sequence;
+    let durability = survey.durability(entry, sequence);
+    for site in &durability.missing {
+        let condition = survey.conditions.get(site).map(ToString::to_string);
+        missing.entry(site.clone()).or_insert_with(|| condition.unwrap_or_else(|| "no receipt".to_owned()));
+    }
+    if durability.missing.is_empty() {
+        context.state.append_and_deliver(&[], &[&outbox_key(&entry.name)])?;
+    }
+    missing.retain(|site, _why| durability.missing.contains(site));
+    Ok(Published { sequence, manifest: manifest.digest(), durability, missing })
+}
