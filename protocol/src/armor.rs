@@ -70,14 +70,14 @@ pub fn armor(kind: &str, bytes: &[u8]) -> String {
 pub fn dearmor(kind: &str, text: &str, bytes_max: usize) -> Result<Vec<u8>, ArmorError> {
     let kind = kind.to_uppercase();
     let (begin, end) = (format!("-----BEGIN LEGATION {kind}-----"), format!("-----END LEGATION {kind}-----"));
-    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())).peekable();
     if !lines.by_ref().any(|(_, line)| line == begin) {
         let found = text.lines().find(|line| line.starts_with("-----BEGIN ")).unwrap_or("no BEGIN line");
         return Err(ArmorError::Kind { expected: kind, found: found.chars().take(80).collect() });
     }
     let mut bytes = Vec::new();
     let mut check = None;
-    for (line_number, line) in lines {
+    while let Some((line_number, line)) = lines.next() {
         if line == end {
             return match check {
                 Some(check) if check == Digest::of(&bytes).short() => Ok(bytes),
@@ -88,7 +88,12 @@ pub fn dearmor(kind: &str, text: &str, bytes_max: usize) -> Result<Vec<u8>, Armo
             check = Some(value.to_owned());
             continue;
         }
-        bytes.extend(hex::decode(line).map_err(|_hex| ArmorError::Line { line: line_number })?);
+        let Ok(decoded) = hex::decode(line) else {
+            // The last line of a file without END was cut off; any other is damaged.
+            let is_last = lines.peek().is_none();
+            return Err(if is_last { ArmorError::Truncated } else { ArmorError::Line { line: line_number } });
+        };
+        bytes.extend(decoded);
         if bytes.len() > bytes_max {
             return Err(ArmorError::TooLong { actual: bytes.len(), max: bytes_max });
         }

@@ -107,13 +107,13 @@ impl Catalog {
         &self.charters
     }
 
-    /// What is known of one database; `None` until its first manifest.
+    /// What is known of one database; `None` until its first manifest (or proof of a fork).
     #[must_use]
     pub fn history(&self, database: &DatabaseName) -> Option<&History> {
         self.databases.get(database)
     }
 
-    /// All databases with at least one manifest.
+    /// All databases with at least one manifest (or proof of a fork).
     pub fn histories(&self) -> impl Iterator<Item = (&DatabaseName, &History)> {
         self.databases.iter()
     }
@@ -164,7 +164,9 @@ impl Catalog {
     }
 
     /// Verifies and takes one public document without telling anybody: for replay, and for a client that reads the
-    /// documents of several sites to see for itself.
+    /// documents of several sites to see for itself. A manifest or proof is verified under the charter that held when
+    /// it was made: its writer may have been replaced since. Whoever decides by a history learned in this way counts
+    /// receipts, which a replaced writer cannot give.
     ///
     /// # Errors
     /// The document does not hold, does not follow, or forks; a fork is then among [`History::forks`].
@@ -172,7 +174,7 @@ impl Catalog {
         let mut ignored = Vec::new();
         match kind {
             RecordKind::Charter => self.take_charter(bytes, &mut ignored),
-            RecordKind::Manifest => self.take_manifest(bytes, &mut ignored),
+            RecordKind::Manifest => self.take_manifest_of_its_time(bytes, &mut ignored),
             RecordKind::Receipt => self.take_receipt(bytes, &mut ignored),
             RecordKind::Fork => self.take_fork(bytes, &mut ignored),
             RecordKind::Share | RecordKind::Order | RecordKind::Notice => {
@@ -226,6 +228,17 @@ fn finish(ticket: Option<Ticket>, result: Result<Response, Refusal>, outputs: &m
 
 fn manifest_refusal(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(RefusalCode::Manifest, why)
+}
+
+impl Catalog {
+    /// The charter version that a manifest says it was written under.
+    fn charter_of(&self, signed: &Signed<Manifest>) -> Result<&Charter, Refusal> {
+        let named = signed.document().charter;
+        let version = self.charters.iter().find(|version| version.digest() == named);
+        version.map(Signed::document).ok_or_else(|| {
+            Refusal::new(RefusalCode::Charter, format!("the manifest's charter {named} is not known here"))
+        })
+    }
 }
 
 /// Whether `signed` is signed by one writer of its database under `charter`.

@@ -160,7 +160,7 @@ pub enum Item {
 }
 
 /// What the snapshot key opens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContentsRoot {
     /// Format version.
@@ -176,6 +176,17 @@ pub struct ContentsRoot {
     pub entry_count: u64,
     /// All files together, in bytes.
     pub plaintext_bytes: u64,
+}
+
+impl std::fmt::Debug for ContentsRoot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { version, depth, chunks, entry_count, plaintext_bytes, .. } = self;
+        write!(
+            f,
+            "ContentsRoot(version {version}, depth {depth}, {chunks:?}, {entry_count} entries, {plaintext_bytes} bytes, \
+             dedup secret redacted)"
+        )
+    }
 }
 
 impl ContentsRoot {

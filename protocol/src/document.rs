@@ -31,6 +31,9 @@ pub trait Document: Serialize + DeserializeOwned {
     const VERSION: u16 = 1;
     /// Payload in bytes at the most.
     const BYTES_MAX: usize;
+    /// Signatures at the most; one, unless a quorum decides. Each is verified over the whole payload, so their number
+    /// is what a hostile envelope costs.
+    const SIGNATURES_MAX: usize = 1;
 
     /// Checks what the types cannot say; the text of the error is for people.
     ///
@@ -41,8 +44,15 @@ pub trait Document: Serialize + DeserializeOwned {
 
 /// Refuses text that is empty, too long, or could draw on a terminal.
 fn check_text(what: &str, text: &str) -> Result<(), String> {
-    if text.trim().is_empty() || text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
+    if text.trim().is_empty() || text.len() > TEXT_BYTES_MAX || text.chars().any(is_deceptive) {
         return Err(format!("{what} must be 1 to {TEXT_BYTES_MAX} bytes without control characters"));
     }
     Ok(())
+}
+
+/// Control characters, and those that turn the direction of writing or end a line: an official would sign another
+/// text than the one on the screen.
+fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -7,11 +7,17 @@
 //! [`document`] (what people and sites sign), [`placement`] (which coalitions could read or destroy),
 //! [`catalog`] (what is stored), [`release`] (who may open it), [`wire`] (what travels).
 
+// So that the fixture reads the same here and in the integration tests, which include it by path.
+#[cfg(test)]
+extern crate self as protocol;
+
 pub mod armor;
 pub mod catalog;
 pub mod cbor;
 pub mod contents;
 pub mod document;
+#[cfg(test)]
+mod fixture;
 pub mod identifier;
 pub mod limits;
 pub mod machine;

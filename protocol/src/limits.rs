@@ -6,6 +6,8 @@ pub const OFFICIALS_MAX: usize = 255;
 pub const SITES_MAX: usize = 255;
 /// Databases of a state at the most.
 pub const DATABASES_MAX: usize = 1_000;
+/// Declared alliances of a state at the most.
+pub const ALLIANCES_MAX: usize = 64;
 /// Signatures on one document at the most.
 pub const SIGNATURES_MAX: usize = 2 * OFFICIALS_MAX;
 /// Addresses of one site at the most.

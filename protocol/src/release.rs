@@ -73,9 +73,16 @@ pub enum LogEntry {
 #[derive(Debug, Default)]
 pub struct Release {
     orders: BTreeMap<Digest, Signed<ReleaseOrder>>,
-    noticed: BTreeSet<Digest>,
+    /// Orders whose recipient may read: a quorum of the charter that held when they came signed them.
+    admitting: BTreeSet<Digest>,
+    noticed: BTreeSet<Released>,
     log: Vec<LogEntry>,
+    /// Position of each entry of the log, as it is on disk.
+    positions: Vec<u64>,
 }
+
+/// A release is logged once, however often the recipient asks again.
+type Released = (SiteName, Digest, DatabaseName, u64);
 
 impl Release {
     /// A machine with an empty log.
@@ -91,13 +98,15 @@ impl Release {
     }
 
     /// Databases that `key` may open now, by the orders accepted here. Orders that this site learned of from others
-    /// count too: they carry the same quorum.
+    /// count too, if the officials of the charter that held when they came signed them: an order by the quorum of an
+    /// older charter is logged and lets nobody in.
     #[must_use]
     pub fn ordered_for(&self, key: PublicKey, now: Timestamp) -> Vec<DatabaseName> {
         let valid = self
             .orders
-            .values()
-            .map(Signed::document)
+            .iter()
+            .filter(|(digest, _order)| self.admitting.contains(*digest))
+            .map(|(_digest, signed)| signed.document())
             .filter(|order| order.recipient == key && order.not_before <= now && now < order.expires);
         let databases: BTreeSet<DatabaseName> = valid.flat_map(|order| order.databases.iter().cloned()).collect();
         databases.into_iter().collect()
@@ -121,8 +130,8 @@ impl Release {
                 let request = ShareRequest { caller, order, database, sequence };
                 (Some(ticket), self.open(now, &request, catalog, keys, rng, &mut outputs))
             }
-            Input::Order { ticket, bytes } => (ticket, self.take_order(&bytes, catalog, &mut outputs)),
-            Input::Notice { ticket, bytes } => (ticket, self.take_notice(&bytes, catalog, &mut outputs)),
+            Input::Order { ticket, bytes } => (ticket, self.take_order(&bytes, None, catalog, &mut outputs)),
+            Input::Notice { ticket, bytes } => (ticket, self.take_notice(&bytes, None, catalog, &mut outputs)),
         };
         if let Err(refusal) = &result {
             outputs.push(Output::Report(Event::Refused { reason: refusal.message.clone() }));
@@ -133,15 +142,17 @@ impl Release {
         outputs
     }
 
-    /// Puts back a record that was persisted before.
+    /// Puts back a record that was persisted before, at the position of the log where it stood.
     ///
     /// # Errors
     /// The record does not decode: the state file was damaged.
     pub fn replay(&mut self, record: &Record, catalog: &Catalog) -> Result<(), String> {
         let mut ignored = Vec::new();
+        let (position, _digest) = record.key.split_first_chunk::<8>().ok_or("a damaged record key")?;
+        let position = Some(u64::from_be_bytes(*position));
         let result = match record.kind {
-            RecordKind::Order => self.take_order(&record.value, catalog, &mut ignored),
-            RecordKind::Notice => self.take_notice(&record.value, catalog, &mut ignored),
+            RecordKind::Order => self.take_order(&record.value, position, catalog, &mut ignored),
+            RecordKind::Notice => self.take_notice(&record.value, position, catalog, &mut ignored),
             RecordKind::Charter | RecordKind::Manifest | RecordKind::Share | RecordKind::Receipt | RecordKind::Fork => {
                 return Err("belongs to the catalog".to_owned());
             }
@@ -159,13 +170,19 @@ impl Release {
     ) -> Result<Response, Refusal> {
         let signed = Signed::<ReleaseOrder>::decode(bytes).map_err(order_refusal)?;
         signed.verify(catalog.state(), catalog.charter(), caller, now).map_err(order_refusal)?;
-        self.log_order(signed, outputs);
+        self.log_order(signed, None, catalog, outputs);
         Ok(Response::Done)
     }
 
     /// Logs an order another site accepted. Whether it is still in its window does not matter to the log; that it
     /// carries a quorum does.
-    fn take_order(&mut self, bytes: &[u8], catalog: &Catalog, outputs: &mut Vec<Output>) -> Result<Response, Refusal> {
+    fn take_order(
+        &mut self,
+        bytes: &[u8],
+        position: Option<u64>,
+        catalog: &Catalog,
+        outputs: &mut Vec<Output>,
+    ) -> Result<Response, Refusal> {
         let signed = Signed::<ReleaseOrder>::decode(bytes).map_err(order_refusal)?;
         if signed.document().state != catalog.state() {
             return Err(order_refusal("the order is for another state"));
@@ -179,22 +196,51 @@ impl Release {
             }
         }
         verdict?;
-        self.log_order(signed, outputs);
+        self.log_order(signed, position, catalog, outputs);
         Ok(Response::Done)
     }
 
-    fn log_order(&mut self, signed: Signed<ReleaseOrder>, outputs: &mut Vec<Output>) {
+    /// An order that is here already is logged again only if it now carries a quorum of the newest charter and did
+    /// not before: officials changed, and the new ones signed the same words.
+    fn log_order(
+        &mut self,
+        signed: Signed<ReleaseOrder>,
+        position: Option<u64>,
+        catalog: &Catalog,
+        outputs: &mut Vec<Output>,
+    ) {
         let order = signed.digest();
-        if self.orders.contains_key(&order) {
+        let charter = catalog.charter();
+        let holds_now =
+            |signed: &Signed<ReleaseOrder>| quorum::verify(signed, &charter.roll(), charter.quorum.into()).is_ok();
+        let holds = holds_now(&signed);
+        let is_news = self.orders.get(&order).is_none_or(|held| holds && !holds_now(held));
+        if !is_news && position.is_none() {
             return;
         }
+        if holds {
+            self.admitting.insert(order);
+        }
         let value = signed.encode();
-        let key = order.as_bytes().to_vec();
+        let key = self.log_entry(position, order, LogEntry::Order(signed.clone()));
         outputs.push(Output::Persist(Record { kind: RecordKind::Order, key, value: value.clone() }));
         outputs.push(Output::Announce(Announcement::Order(value.into())));
         outputs.push(Output::Report(Event::OrderAccepted { order }));
-        self.log.push(LogEntry::Order(signed.clone()));
-        self.orders.insert(order, signed);
+        if is_news {
+            self.orders.insert(order, signed);
+        }
+    }
+
+    /// Puts an entry into the log, at its old position or at the end, and returns the key of its record: position
+    /// (8 bytes, big-endian), then digest. So the log has the same order after a restart, and a peer that reads on
+    /// from where it stopped misses nothing.
+    fn log_entry(&mut self, position: Option<u64>, digest: Digest, entry: LogEntry) -> Vec<u8> {
+        let next = self.positions.last().map_or(0, |last| last.saturating_add(1));
+        let position = position.unwrap_or(next);
+        let at = self.positions.partition_point(|present| *present < position);
+        self.positions.insert(at, position);
+        self.log.insert(at, entry);
+        [&position.to_be_bytes(), digest.as_bytes().as_slice()].concat()
     }
 
     fn open(
@@ -237,32 +283,39 @@ impl Release {
             at: now,
         };
         let notice = Signed::sign_new(notice, &keys.identity).map_err(|error| internal(error.to_string()))?;
-        self.log_notice(notice, outputs);
+        self.log_notice(notice, None, outputs);
         Ok(Response::Share { index, sealed: resealed.into() })
     }
 
-    fn take_notice(&mut self, bytes: &[u8], catalog: &Catalog, outputs: &mut Vec<Output>) -> Result<Response, Refusal> {
+    fn take_notice(
+        &mut self,
+        bytes: &[u8],
+        position: Option<u64>,
+        catalog: &Catalog,
+        outputs: &mut Vec<Output>,
+    ) -> Result<Response, Refusal> {
         let signed = Signed::<ReleaseNotice>::decode(bytes).map_err(order_refusal)?;
         let notice = signed.document();
+        if notice.state != catalog.state() {
+            return Err(order_refusal("the notice is of another state"));
+        }
         let site = catalog.charter().site(&notice.site);
         let site = site.ok_or_else(|| order_refusal(format!("no site {} in the charter", notice.site)))?;
         verify_single(&signed, site.identity).map_err(order_refusal)?;
-        self.log_notice(signed, outputs);
+        self.log_notice(signed, position, outputs);
         Ok(Response::Done)
     }
 
-    fn log_notice(&mut self, signed: Signed<ReleaseNotice>, outputs: &mut Vec<Output>) {
-        let digest = signed.digest();
-        if !self.noticed.insert(digest) {
+    fn log_notice(&mut self, signed: Signed<ReleaseNotice>, position: Option<u64>, outputs: &mut Vec<Output>) {
+        let ReleaseNotice { order, database, sequence, site, .. } = signed.document().clone();
+        if !self.noticed.insert((site.clone(), order, database.clone(), sequence)) {
             return;
         }
-        let (value, notice) = (signed.encode(), signed.document().clone());
-        let key = digest.as_bytes().to_vec();
+        let value = signed.encode();
+        let key = self.log_entry(position, signed.digest(), LogEntry::Notice(signed));
         outputs.push(Output::Persist(Record { kind: RecordKind::Notice, key, value: value.clone() }));
         outputs.push(Output::Announce(Announcement::Notice(value.into())));
-        let ReleaseNotice { order, database, sequence, site, .. } = notice;
         outputs.push(Output::Report(Event::ShareReleased { order, database, sequence, site }));
-        self.log.push(LogEntry::Notice(signed));
     }
 }
 

@@ -14,7 +14,6 @@ use shard_codec::{Digest, SecretBytes};
 
 use crate::cbor::{self, DecodeError};
 use crate::document::Document;
-use crate::limits::SIGNATURES_MAX;
 
 /// The public half of an Ed25519 key: an official, a site (its libp2p PeerId is made of the same bytes) or a writer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,8 +160,10 @@ pub enum EnvelopeError {
         actual: u16,
     },
     /// More signatures than any document needs.
-    #[error("{actual} signatures where at most {SIGNATURES_MAX} are allowed")]
+    #[error("{actual} signatures where at most {max} are allowed")]
     TooManySignatures {
+        /// Signatures allowed.
+        max: usize,
         /// Signatures found.
         actual: usize,
     },
@@ -266,7 +267,7 @@ impl<T: Document> Signed<T> {
     /// Another kind or version, not canonical, too long, or contradicting itself.
     pub fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         let decode_error = |error| EnvelopeError::Decode { kind: T::KIND, error };
-        let envelope_bytes_max = T::BYTES_MAX + 1024 + SIGNATURES_MAX * 160;
+        let envelope_bytes_max = T::BYTES_MAX + 1024 + T::SIGNATURES_MAX * 160;
         let envelope: Envelope = cbor::decode(bytes, envelope_bytes_max).map_err(decode_error)?;
         if envelope.kind != T::KIND {
             let actual = envelope.kind.chars().take(64).collect();
@@ -276,8 +277,9 @@ impl<T: Document> Signed<T> {
             let (expected, actual) = (T::VERSION, envelope.version);
             return Err(EnvelopeError::Version { kind: T::KIND, expected, actual });
         }
-        if envelope.signatures.len() > SIGNATURES_MAX {
-            return Err(EnvelopeError::TooManySignatures { actual: envelope.signatures.len() });
+        if envelope.signatures.len() > T::SIGNATURES_MAX {
+            let (max, actual) = (T::SIGNATURES_MAX, envelope.signatures.len());
+            return Err(EnvelopeError::TooManySignatures { max, actual });
         }
         let document = cbor::decode(&envelope.payload, T::BYTES_MAX).map_err(decode_error)?;
         let signed = Self { payload: envelope.payload, document, signatures: envelope.signatures };

@@ -122,8 +122,8 @@ fn survey_code(error: &SurveyError) -> ExitCode {
     use crate::pipeline::survey::SiteCondition;
     match error {
         SurveyError::NobodyThere { sites } => {
-            let all_refuse = sites.iter().all(|(_, condition)| matches!(condition, SiteCondition::Refuses(_)));
-            if all_refuse { ExitCode::Refused } else { ExitCode::SitesUnreachable }
+            let refused = sites.iter().any(|(_, condition)| matches!(condition, SiteCondition::Refuses(_)));
+            if refused { ExitCode::Refused } else { ExitCode::SitesUnreachable }
         }
         SurveyError::NoDatabase { .. } => ExitCode::Usage,
         SurveyError::Fork { .. } => ExitCode::Fork,

@@ -245,7 +245,7 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command
                     if let Err(error) = swarm.dial(options)
                         && !matches!(error, libp2p::swarm::DialError::DialPeerConditionFalse(_))
                     {
-                        answer(&mut waiting, &peer, &Err(error.to_string()));
+                        answer(&mut waiting, &peer, &Err(dial_reason(&error)));
                     }
                 }
             },
@@ -272,10 +272,30 @@ fn on_event<E>(event: SwarmEvent<E>, waiting: &mut Waiting, events: &mpsc::Sende
             }
         }
         SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
-            answer(waiting, &peer, &Err(error.to_string()));
+            answer(waiting, &peer, &Err(dial_reason(&error)));
         }
         _ => {}
     }
+}
+
+/// What was at the bottom of it: libp2p wraps "connection refused" into four layers of its own words.
+fn dial_reason(error: &libp2p::swarm::DialError) -> String {
+    let libp2p::swarm::DialError::Transport(failures) = error else { return error.to_string() };
+    let mut reasons: Vec<String> = Vec::new();
+    for (_address, failure) in failures {
+        let mut cause: &dyn std::error::Error = failure;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        // The innermost error repeats itself once for every transport that was tried.
+        let text = cause.to_string();
+        let last = text.rsplit(": ").next().unwrap_or(&text).trim_end_matches([')', ']']).to_owned();
+        let plain = if last.matches('(').count() > last.matches(')').count() { format!("{last})") } else { last };
+        if !reasons.contains(&plain) {
+            reasons.push(plain);
+        }
+    }
+    reasons.join("; ")
 }
 
 fn answer(waiting: &mut Waiting, peer: &PeerId, result: &Result<(), String>) {

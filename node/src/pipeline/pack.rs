@@ -122,7 +122,7 @@ pub struct PackCounts {
     pub entries: u64,
     /// Plaintext of all files, in bytes.
     pub plaintext_bytes: u64,
-    /// Plaintext that was sealed anew, in bytes.
+    /// Plaintext that was sealed anew, contents included, in bytes.
     pub new_plaintext_bytes: u64,
     /// Sealed bytes added, contents included.
     pub new_sealed_bytes: u64,
@@ -271,6 +271,8 @@ impl<'a> Packer<'a> {
         let (found, fresh) = self.look_up(&hashes)?;
         let fresh_inputs: Vec<(&ChunkHash, &[u8])> =
             fresh.iter().filter_map(|at| Some((&hashes.get(*at)?.0, *chunks.get(*at)?))).collect();
+        self.counts.new_plaintext_bytes +=
+            fresh_inputs.iter().map(|(_hash, plaintext)| plaintext.len() as u64).sum::<u64>();
         let compression = self.compression;
         let sealed: Vec<(Vec<u8>, Vec<usize>)> = fresh_inputs
             .par_chunks(SEAL_GROUP)

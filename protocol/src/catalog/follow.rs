@@ -1,8 +1,8 @@
 //! Taking a manifest: everything that both publishing and following must check.
 
 use crate::catalog::fork::ForkProof;
-use crate::catalog::{Catalog, check_writer, history, manifest_refusal};
-use crate::document::Manifest;
+use crate::catalog::{Catalog, History, check_writer, history, manifest_refusal};
+use crate::document::{Charter, Manifest};
 use crate::machine::{Announcement, Output};
 use crate::signature::Signed;
 use crate::wire::{Refusal, RefusalCode};
@@ -17,15 +17,28 @@ pub(super) enum Standing {
 }
 
 impl Catalog {
-    /// Verifies state, writer and place in the chain.
+    /// Verifies state, writer, charter and place in the chain.
     pub(super) fn stand(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<Standing, Refusal> {
-        let manifest = signed.document();
-        if manifest.state != self.state() {
-            return Err(manifest_refusal(format!("the manifest is of state {}", manifest.state)));
-        }
+        self.check_state(signed)?;
         check_writer(self.charter(), signed)?;
-        let history = self.databases.entry(manifest.database.clone()).or_default();
-        if let Some(held) = history.manifest(manifest.sequence) {
+        let standing = self.place(signed, outputs)?;
+        if standing == Standing::Next {
+            // Here and not only on publishing: a manifest that was announced first is known when it is published.
+            check_against_charter(self.charter_of(signed)?, signed.document())?;
+        }
+        Ok(standing)
+    }
+
+    fn check_state(&self, signed: &Signed<Manifest>) -> Result<(), Refusal> {
+        let found = signed.document().state;
+        if found == self.state() { Ok(()) } else { Err(manifest_refusal(format!("the manifest is of state {found}"))) }
+    }
+
+    /// Where a manifest stands in the chain held here.
+    pub(super) fn place(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<Standing, Refusal> {
+        let manifest = signed.document();
+        let history = self.history(&manifest.database);
+        if let Some(held) = history.and_then(|history| history.manifest(manifest.sequence)) {
             if held.digest() == signed.digest() {
                 return Ok(Standing::Known);
             }
@@ -35,25 +48,51 @@ impl Catalog {
             let why = format!("another manifest of {database} with sequence {sequence} is held here: FORK");
             return Err(Refusal::new(RefusalCode::Fork, why));
         }
-        let head = history.head_sequence();
+        let head = history.map_or(0, History::head_sequence);
         if manifest.sequence != head + 1 {
             let why = format!("manifests of {} from sequence {} on are missing here", manifest.database, head + 1);
             return Err(Refusal::new(RefusalCode::Behind, why));
         }
-        if manifest.previous != history.digest_at(head) {
+        if manifest.previous != history.and_then(|history| history.digest_at(head)) {
             let why = format!("does not follow snapshot {head} of {} that is held here: FORK", manifest.database);
             return Err(Refusal::new(RefusalCode::Fork, why));
+        }
+        let later = self.charter_of(signed)?.version;
+        let before = history.and_then(History::head).and_then(|head| self.charter_of(head).ok());
+        if before.is_some_and(|before| before.version > later) {
+            return Err(manifest_refusal("the manifest names an older charter than the snapshot before it"));
         }
         Ok(Standing::Next)
     }
 
     /// Appends and persists a manifest that stands next.
     pub(super) fn append(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<(), Refusal> {
-        let history = self.databases.entry(signed.document().database.clone()).or_default();
-        history.append(signed.clone()).map_err(manifest_refusal)?;
+        let database = &signed.document().database;
+        let known = self.databases.contains_key(database);
+        let history = self.databases.entry(database.clone()).or_default();
+        if let Err(why) = history.append(signed.clone()) {
+            if !known {
+                self.databases.remove(database);
+            }
+            return Err(manifest_refusal(why));
+        }
         outputs.push(Output::Persist(history::manifest_record(signed)));
         outputs.push(Output::Announce(Announcement::Manifest(signed.encode().into())));
         Ok(())
+    }
+
+    /// Takes a manifest signed by a writer of the charter it names, which may be an older one.
+    pub(super) fn take_manifest_of_its_time(&mut self, bytes: &[u8], outputs: &mut Vec<Output>) -> Result<(), Refusal> {
+        let signed = Signed::<Manifest>::decode(bytes).map_err(manifest_refusal)?;
+        self.check_state(&signed)?;
+        check_writer(self.charter_of(&signed)?, &signed)?;
+        match self.place(&signed, outputs)? {
+            Standing::Known => Ok(()),
+            Standing::Next => {
+                check_against_charter(self.charter_of(&signed)?, signed.document())?;
+                self.append(&signed, outputs)
+            }
+        }
     }
 
     /// Follows a manifest that somebody spreads.
@@ -64,4 +103,23 @@ impl Catalog {
             Standing::Next => self.append(&signed, outputs),
         }
     }
+}
+
+/// A manifest keeps to the charter: otherwise a writer could place all shards or shares with one coalition.
+pub(super) fn check_against_charter(charter: &Charter, manifest: &Manifest) -> Result<(), Refusal> {
+    let database = charter.database(&manifest.database);
+    let database = database.ok_or_else(|| manifest_refusal("the manifest's charter knows no such database"))?;
+    let custody = &manifest.custody;
+    for (what, holds) in [
+        ("data_shards", manifest.data_shards == database.data_shards),
+        ("placement", manifest.placement == database.placement),
+        ("custodians", custody.custodians == database.custodians),
+        ("threshold", custody.threshold == database.threshold),
+    ] {
+        if !holds {
+            let why = format!("{what} of the manifest is not what the charter says: fetch the newest charter");
+            return Err(manifest_refusal(why));
+        }
+    }
+    Ok(())
 }

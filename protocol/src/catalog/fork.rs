@@ -13,6 +13,9 @@ use crate::machine::{Announcement, Event, Output, Record, RecordKind};
 use crate::signature::Signed;
 use crate::wire::Refusal;
 
+/// Proofs kept of one database at the most: one is an alarm, and more would only fill the disks.
+pub const FORKS_MAX: usize = 16;
+
 /// Two manifests of one database and one sequence number, both signed by a writer. Anybody who has the charter can
 /// check it; it needs no signature of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,10 +73,12 @@ impl ForkProof {
 impl Catalog {
     /// Keeps, spreads and reports a proof that is new.
     pub(super) fn note_fork(&mut self, proof: ForkProof, outputs: &mut Vec<Output>) -> Result<(), Refusal> {
-        let fork = proof.verify(self.charter())?;
+        // A proof outlives the writer: the key that forked is replaced by the next charter.
+        let of_older = || self.charters().iter().find_map(|version| proof.verify(version.document()).ok());
+        let fork = proof.verify(self.charter()).or_else(|refusal| of_older().ok_or(refusal))?;
         let bytes = proof.encode();
         let history = self.databases.entry(fork.database.clone()).or_default();
-        if history.put_fork(fork.sequence, proof) {
+        if history.forks().count() < FORKS_MAX && history.put_fork(fork.sequence, proof) {
             let (kind, key) = (RecordKind::Fork, history::key(&fork.database, fork.sequence));
             outputs.push(Output::Persist(Record { kind, key, value: bytes.clone() }));
             outputs.push(Output::Announce(Announcement::Fork(bytes.into())));

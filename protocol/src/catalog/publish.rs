@@ -4,9 +4,9 @@ use shard_codec::secret_sharing::{Share, verify_share};
 use shard_codec::share_sealing::{open_sealed, sealing_context};
 use shard_codec::{Digest, ShareIndex};
 
-use crate::catalog::follow::Standing;
+use crate::catalog::follow::{Standing, check_against_charter};
 use crate::catalog::{Catalog, finish, history, manifest_refusal};
-use crate::document::{Database, Manifest, Receipt};
+use crate::document::{Manifest, Receipt};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::{PAGE_ENTRIES_MAX, SEALED_SHARE_BYTES_MAX};
 use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
@@ -43,7 +43,7 @@ impl Catalog {
             return Err(Refusal::new(RefusalCode::NotAllowed, why));
         }
         match standing {
-            Standing::Next => check_against_charter(manifest, &database)?,
+            Standing::Next => check_against_charter(self.charter(), manifest)?,
             Standing::Known if self.history(&database.name).is_some_and(|h| h.head_sequence() == manifest.sequence) => {
             }
             Standing::Known => return Err(manifest_refusal("a newer snapshot is held here already")),
@@ -68,11 +68,13 @@ impl Catalog {
         let roots: Vec<Digest> = (history.live_stripes().iter())
             .filter_map(|live| live.shard_at(&keys.name).map(|(_index, root)| root))
             .collect();
+        // A site that the placement took in later has no shard of older stripes: it must not say it holds them all.
+        let places_shards = database.placement.contains(&keys.name);
         let pending = Pending {
             database: database.name.clone(),
             sequence: manifest.sequence,
             holds_share: history.share(manifest.sequence).is_some(),
-            places_shards: database.placement.contains(&keys.name),
+            places_shards: places_shards && roots.len() == history.live_stripes().len(),
         };
         self.pending.insert(ticket, pending);
         outputs.push(Output::CheckShards { ticket, roots });
@@ -124,23 +126,6 @@ impl Catalog {
         };
         Signed::sign_new(receipt, &keys.identity).ok()
     }
-}
-
-/// A new manifest keeps to the charter as it stands now.
-fn check_against_charter(manifest: &Manifest, database: &Database) -> Result<(), Refusal> {
-    let custody = &manifest.custody;
-    for (what, holds) in [
-        ("data_shards", manifest.data_shards == database.data_shards),
-        ("placement", manifest.placement == database.placement),
-        ("custodians", custody.custodians == database.custodians),
-        ("threshold", custody.threshold == database.threshold),
-    ] {
-        if !holds {
-            let why = format!("{what} of the manifest is not what the charter says: fetch the newest charter");
-            return Err(manifest_refusal(why));
-        }
-    }
-    Ok(())
 }
 
 /// Opens the share and verifies it against the public commitments, before anything is promised.

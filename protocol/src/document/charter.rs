@@ -13,7 +13,9 @@ pub use chain::{CharterChain, CharterError};
 
 use super::{Document, check_text};
 use crate::identifier::{DatabaseName, SiteName};
-use crate::limits::{ADDRESSES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, SITES_MAX};
+use crate::limits::{
+    ADDRESSES_MAX, ALLIANCES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, SIGNATURES_MAX, SITES_MAX,
+};
 use crate::placement::coalition;
 use crate::signature::PublicKey;
 use crate::timestamp::Timestamp;
@@ -136,7 +138,7 @@ impl Site {
     /// What is wrong.
     pub fn validate(&self) -> Result<(), String> {
         let name = &self.name;
-        if self.jurisdiction.len() != 2 || !self.jurisdiction.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        if !is_jurisdiction(&self.jurisdiction) {
             return Err(format!("site {name}: jurisdiction must be two capital letters (ISO 3166), as in EE"));
         }
         for (what, text) in [("owner", &self.owner), ("vendor", &self.vendor), ("network", &self.network)] {
@@ -156,6 +158,11 @@ impl Site {
             .map(|_key| ())
             .map_err(|error| format!("site {name}: sealing key: {error}"))
     }
+}
+
+/// ISO 3166 alpha-2 by form; which codes are assigned is for people.
+fn is_jurisdiction(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// One database and how it is kept.
@@ -280,6 +287,25 @@ impl Charter {
         self.sites.iter().try_for_each(Site::validate)
     }
 
+    /// A code that no site can have would make an alliance of nobody, and the coalition check silently blind.
+    fn validate_alliances(&self) -> Result<(), String> {
+        if self.alliances.len() > ALLIANCES_MAX {
+            return Err(format!("at most {ALLIANCES_MAX} alliances"));
+        }
+        for alliance in &self.alliances {
+            check_text("an alliance's name", &alliance.name)?;
+            let codes: BTreeSet<_> = alliance.jurisdictions.iter().collect();
+            if codes.is_empty() || codes.len() != alliance.jurisdictions.len() {
+                return Err(format!("alliance '{}': needs jurisdictions, each once", alliance.name));
+            }
+            if !codes.iter().all(|code| is_jurisdiction(code)) {
+                let name = &alliance.name;
+                return Err(format!("alliance '{name}': a jurisdiction is two capital letters (ISO 3166), as in EE"));
+            }
+        }
+        Ok(())
+    }
+
     fn validate_database(&self, database: &Database) -> Result<(), String> {
         let name = &database.name;
         database.coding()?;
@@ -313,6 +339,7 @@ impl Charter {
 impl Document for Charter {
     const KIND: &'static str = "charter";
     const BYTES_MAX: usize = CHARTER_BYTES_MAX;
+    const SIGNATURES_MAX: usize = SIGNATURES_MAX;
 
     fn validate(&self) -> Result<(), String> {
         check_text("the state's name", &self.state_name)?;
@@ -324,9 +351,7 @@ impl Document for Charter {
         }
         self.validate_roll()?;
         self.validate_sites()?;
-        for alliance in &self.alliances {
-            check_text("an alliance's name", &alliance.name)?;
-        }
+        self.validate_alliances()?;
         let names: BTreeSet<_> = self.databases.iter().map(|database| &database.name).collect();
         if names.len() != self.databases.len() || names.len() > DATABASES_MAX {
             return Err(format!("at most {DATABASES_MAX} databases, each named once"));

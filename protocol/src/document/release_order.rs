@@ -8,7 +8,7 @@ use shard_codec::share_sealing::SealingPublicKey;
 
 use super::{Charter, Document, check_text};
 use crate::identifier::DatabaseName;
-use crate::limits::{DATABASES_MAX, DOCUMENT_BYTES_MAX};
+use crate::limits::{DATABASES_MAX, DOCUMENT_BYTES_MAX, SIGNATURES_MAX};
 use crate::signature::quorum::{self, QuorumError};
 use crate::signature::{PublicKey, Signed};
 use crate::timestamp::Timestamp;
@@ -104,6 +104,7 @@ pub enum OrderError {
 impl Document for ReleaseOrder {
     const KIND: &'static str = "release-order";
     const BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
+    const SIGNATURES_MAX: usize = SIGNATURES_MAX;
 
     fn validate(&self) -> Result<(), String> {
         check_text("reason", &self.reason)?;

@@ -1,7 +1,8 @@
 //! Promise P3: no coalition reaches the threshold, or takes away so much that too little remains.
 //!
 //! A coalition is every set of sites that may act (or fail) together: one jurisdiction, one declared alliance, one
-//! building owner, one vendor, one network. The check is on single coalitions; two of them acting together is what
+//! building owner, one vendor, one network. A site that is lost or expelled stays in its coalitions: it can give
+//! nothing back, but whoever took it may still hold its shares. The check is on single coalitions; two of them acting together is what
 //! the threshold and the parity shards are sized for, and what the simulator is for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +43,7 @@ impl fmt::Display for Bond {
 pub struct Coalition {
     /// What binds them.
     pub bond: Bond,
-    /// Its active sites.
+    /// Its sites, active or not.
     pub sites: BTreeSet<SiteName>,
 }
 
@@ -109,11 +110,11 @@ impl fmt::Display for Breach {
     }
 }
 
-/// Every coalition of the charter's active sites.
+/// Every coalition of the charter's sites, the lost and expelled ones included.
 #[must_use]
 pub fn coalitions(charter: &Charter) -> Vec<Coalition> {
     let mut by_bond: BTreeMap<Bond, BTreeSet<SiteName>> = BTreeMap::new();
-    for site in charter.active_sites() {
+    for site in &charter.sites {
         let mut join = |bond| by_bond.entry(bond).or_default().insert(site.name.clone());
         join(Bond::Jurisdiction(site.jurisdiction.clone()));
         for alliance in &charter.alliances {

@@ -2,7 +2,8 @@
 
 use shard_codec::Digest;
 
-use super::Charter;
+use super::{Charter, Site};
+use crate::identifier::SiteName;
 use crate::signature::quorum::{self, QuorumError};
 use crate::signature::{EnvelopeError, Signed};
 
@@ -33,6 +34,17 @@ pub enum CharterError {
     Fork {
         /// The version in conflict.
         version: u64,
+    },
+    /// A site of the version before is gone or has other keys.
+    #[error(
+        "charter version {version} drops site {site} or changes its keys: mark it lost or expelled, and give its \
+         successor a new name"
+    )]
+    SiteChanged {
+        /// The version offered.
+        version: u64,
+        /// The site.
+        site: SiteName,
     },
     /// Signatures.
     #[error("charter version {version}, quorum of version {roll}: {error}")]
@@ -78,11 +90,17 @@ impl CharterChain {
     /// Verifies and appends the next version; a version that is already here is taken silently.
     ///
     /// # Errors
-    /// Another state, a gap, a fork, or no quorum of the newest version and of itself.
+    /// Another state, a gap, a fork, no quorum of the newest version and of itself, or a site dropped.
     pub fn extend(&mut self, next: Signed<Charter>) -> Result<bool, CharterError> {
         let version = next.document().version;
         if let Some(held) = self.version(version) {
-            return if held.digest() == next.digest() { Ok(false) } else { Err(CharterError::Fork { version }) };
+            if held.digest() == next.digest() {
+                return Ok(false);
+            }
+            // Only officials can fork a state; anybody can write a file that says it is version 1.
+            let authority = self.version(version.saturating_sub(1)).unwrap_or(&self.genesis);
+            check_quorum(&next, authority.document())?;
+            return Err(CharterError::Fork { version });
         }
         let newest = self.newest();
         if version != newest.document().version + 1 {
@@ -92,11 +110,12 @@ impl CharterChain {
         if found != self.state() {
             return Err(CharterError::OtherState { expected: self.state(), found });
         }
+        check_quorum(&next, newest.document())?;
+        check_quorum(&next, next.document())?;
         if next.document().previous != Some(newest.digest()) {
             return Err(CharterError::Fork { version: version - 1 });
         }
-        check_quorum(&next, newest.document())?;
-        check_quorum(&next, next.document())?;
+        check_sites_stay(newest.document(), next.document())?;
         self.later.push(next);
         Ok(true)
     }
@@ -128,6 +147,17 @@ impl CharterChain {
     /// All versions, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Signed<Charter>> {
         std::iter::once(&self.genesis).chain(&self.later)
+    }
+}
+
+/// Receipts and sealed shares name a site for ever: its name must go on meaning the same keys.
+fn check_sites_stay(newest: &Charter, next: &Charter) -> Result<(), CharterError> {
+    let stays = |held: &&Site| {
+        next.site(&held.name).is_some_and(|site| site.identity == held.identity && site.sealing_key == held.sealing_key)
+    };
+    match newest.sites.iter().find(|held| !stays(held)) {
+        Some(site) => Err(CharterError::SiteChanged { version: next.version, site: site.name.clone() }),
+        None => Ok(()),
     }
 }
 

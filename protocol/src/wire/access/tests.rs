@@ -1,1 +1,111 @@
-//! Tests.
+//! The whole table: every caller times every request.
+
+use serde_bytes::ByteBuf;
+use shard_codec::Digest;
+
+use super::{Caller, allows, identify};
+use crate::document::SiteState;
+use crate::fixture::{State, database, name};
+use crate::machine::Announcement;
+use crate::signature::Keypair;
+use crate::wire::Request;
+
+/// Every request, about `land-register` where it is about a database. The match breaks when a request is added.
+fn requests() -> Vec<(&'static str, Request)> {
+    let (root, order) = (Digest::of(b"shard"), Digest::of(b"order"));
+    let bytes = || ByteBuf::from(vec![1]);
+    let all = vec![
+        Request::Charters { from_version: 1 },
+        Request::Head { database: database() },
+        Request::Manifests { database: database(), from_sequence: 1 },
+        Request::Receipts { database: database(), sequence: 1 },
+        Request::PutShard { database: database(), stripe_number: 1, shard_index: 0, root, bytes: 64 },
+        Request::Shard { root },
+        Request::ShardRange { root, offset: 0, bytes: 1 },
+        Request::MissingShards { roots: vec![root] },
+        Request::Publish { manifest: bytes(), sealed_share: None },
+        Request::PresentOrder { order: bytes() },
+        Request::Share { order, database: database(), sequence: 1 },
+        Request::ReleaseLog { from: 0 },
+        Request::Forks { database: database() },
+        Request::Announce(Announcement::Manifest(bytes())),
+    ];
+    let word = |request: &Request| match request {
+        Request::Charters { .. } => "charters",
+        Request::Head { .. } => "head",
+        Request::Manifests { .. } => "manifests",
+        Request::Receipts { .. } => "receipts",
+        Request::PutShard { .. } => "put-shard",
+        Request::Shard { .. } => "shard",
+        Request::ShardRange { .. } => "shard-range",
+        Request::MissingShards { .. } => "missing-shards",
+        Request::Publish { .. } => "publish",
+        Request::PresentOrder { .. } => "present-order",
+        Request::Share { .. } => "share",
+        Request::ReleaseLog { .. } => "release-log",
+        Request::Forks { .. } => "forks",
+        Request::Announce(_) => "announce",
+    };
+    all.into_iter().map(|request| (word(&request), request)).collect()
+}
+
+#[test]
+fn the_table() {
+    let other = vec![name("court-files")];
+    let callers = [
+        Caller::Site(name("bern")),
+        Caller::Writer(vec![database()]),
+        Caller::Writer(other.clone()),
+        Caller::Recipient(vec![database()]),
+        Caller::Recipient(other),
+        Caller::Stranger,
+    ];
+    // Columns: a site, a writer of the database, a writer of another, a recipient of it, of another, a stranger.
+    let table = [
+        ("charters", "yes yes yes yes yes yes"),
+        ("head", "yes yes no yes no no"),
+        ("manifests", "yes yes no yes no no"),
+        ("receipts", "yes yes no yes no no"),
+        ("put-shard", "no yes no no no no"),
+        ("shard", "yes yes yes yes yes no"),
+        ("shard-range", "yes yes yes yes yes no"),
+        ("missing-shards", "yes yes yes no no no"),
+        ("publish", "no yes yes no no no"),
+        ("present-order", "yes yes yes yes yes yes"),
+        ("share", "no no no yes no no"),
+        ("release-log", "yes no no no no no"),
+        ("forks", "yes yes no yes no no"),
+        ("announce", "yes yes yes no no no"),
+    ];
+    let requests = requests();
+    assert_eq!(requests.len(), table.len());
+    for ((word, request), (row, expected)) in requests.iter().zip(table) {
+        assert_eq!(*word, row);
+        let allowed: Vec<&str> =
+            callers.iter().map(|caller| if allows(caller, request) { "yes" } else { "no" }).collect();
+        assert_eq!(allowed.join(" "), expected, "{word}");
+    }
+}
+
+#[test]
+fn who_is_who() {
+    let mut state = State::new();
+    state.amend(|charter| {
+        charter.databases[0].data_shards = 3;
+        charter.sites[5].state = SiteState::Lost;
+        charter.sites[6].state = SiteState::Expelled;
+    });
+    let charter = state.charter();
+    let who = |key| identify(charter, key, Vec::new());
+    assert_eq!(who(state.sites[0].identity.public()), Caller::Site(name("tallinn")));
+    assert_eq!(who(state.sites[5].identity.public()), Caller::Stranger);
+    assert_eq!(who(state.sites[6].identity.public()), Caller::Stranger);
+    assert_eq!(who(state.writer.public()), Caller::Writer(vec![database()]));
+    assert_eq!(who(state.officials[0].public()), Caller::Stranger, "an official signs, and asks nothing");
+    let anybody = Keypair::generate(&mut crate::fixture::rng(1)).public();
+    assert_eq!(who(anybody), Caller::Stranger);
+    assert_eq!(identify(charter, anybody, vec![database()]), Caller::Recipient(vec![database()]));
+    // Standing in the charter comes first: no order makes a site of a writer, or a recipient of a site.
+    let ordered = identify(charter, state.sites[0].identity.public(), vec![database()]);
+    assert_eq!(ordered, Caller::Site(name("tallinn")));
+}
