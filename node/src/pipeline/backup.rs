@@ -13,7 +13,9 @@ use protocol::identifier::{DatabaseName, SiteName};
 use protocol::placement::durability::Durability;
 use protocol::signature::Keypair;
 use serde::Serialize;
+use shard_codec::CodingParameters;
 use shard_codec::sealing::DedupSecret;
+use shard_codec::stripe::StripeLayout;
 use tokio::sync::mpsc;
 
 use super::pack::{self, InFlight, PackCounts, PackError, Packer, PackerParts, Piece};
@@ -181,7 +183,7 @@ pub async fn backup(
     let packed = packed.map_err(|error| name_troubles(error, &survey))?;
     progress.say("sharing the key");
 
-    let change = changes(&context.index, &live, packed.stripes, &packed.referenced)?;
+    let change = changes(&context.index, &live, packed.stripes, &packed.referenced, entry.data_shards)?;
     let sent_bytes = change.sent_bytes;
     let sealed = seal::seal(context, &survey, &entry, change, &packed.root)?;
     let numbers = sealed.stripe_numbers();
@@ -317,9 +319,9 @@ fn changes(
     live: &LiveStripes,
     stored_now: Vec<Stripe>,
     referenced: &BTreeSet<u64>,
+    data_shards: u8,
 ) -> Result<Change, BackupError> {
-    let shard_bytes = |stripe: &Stripe| u64::from(stripe.payload_bytes) * (stripe.roots.len() as u64 / 32);
-    let sent_bytes = stored_now.iter().map(shard_bytes).sum();
+    let sent_bytes = stored_now.iter().map(|stripe| all_shards_bytes(stripe, data_shards)).sum();
     let mut added: BTreeMap<u64, Stripe> = stored_now.into_iter().map(|stripe| (stripe.number, stripe)).collect();
     // Stripes of an interrupted run that turned out to be useful.
     for number in referenced.iter().filter(|number| live.get(**number).is_none()) {
@@ -332,6 +334,16 @@ fn changes(
     }
     let dropped = live.iter().map(|live| live.stripe.number).filter(|number| !referenced.contains(number)).collect();
     Ok(Change { added: added.into_values().collect(), dropped, sent_bytes })
+}
+
+/// All shards of a stripe together.
+fn all_shards_bytes(stripe: &Stripe, data_shards: u8) -> u64 {
+    let (data, total) = (usize::from(data_shards), stripe.roots.len() / 32);
+    let payload_bytes = usize::try_from(stripe.payload_bytes).unwrap_or(usize::MAX);
+    CodingParameters::new(data, total.saturating_sub(data))
+        .ok()
+        .and_then(|coding| StripeLayout::new(coding, payload_bytes).ok())
+        .map_or(0, |layout| layout.total_bytes() as u64)
 }
 
 /// What publishing came to.
