@@ -323,16 +323,14 @@ impl Server {
     }
 
     #[cfg(feature = "test-hooks")]
-    fn lie_about_share(&self, answer: Result<Response, Refusal>) -> Result<Response, Refusal> {
-        answer.map(|response| match response {
-            Response::Share { index, mut sealed } if self.lie == Some(super::Lie::WrongShare) => {
-                if let Some(byte) = sealed.last_mut() {
-                    *byte ^= 1;
-                }
-                Response::Share { index, sealed }
-            }
-            other => other,
-        })
+    fn lie_about_share(&self, mut answer: Result<Response, Refusal>) -> Result<Response, Refusal> {
+        if let Ok(Response::Share { sealed, .. }) = &mut answer
+            && self.lie == Some(super::Lie::WrongShare)
+            && let Some(byte) = sealed.last_mut()
+        {
+            *byte ^= 1;
+        }
+        answer
     }
 
     async fn take(&self, announcement: Announcement) -> Result<Response, Refusal> {
