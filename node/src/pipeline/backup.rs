@@ -28,7 +28,7 @@ use crate::progress::Progress;
 use crate::redb_file::RedbFileError;
 
 /// Batches between reader and packer.
-const BATCHES_MAX: usize = 2;
+const BATCHES_MAX: usize = 1;
 /// Full stripes between packer and coder.
 const FULL_STRIPES_MAX: usize = 1;
 

@@ -18,7 +18,7 @@ use crate::chunk_index::{ChunkIndex, ChunkIndexError, StripeRecord, StripeShard,
 use crate::network::Link;
 
 /// Stripes coded or under way at once: enough to keep the wire and the disks busy while the next one is packed.
-const STRIPES_IN_FLIGHT: usize = 3;
+const STRIPES_IN_FLIGHT: usize = 2;
 /// Streams to one site.
 const STREAMS_PER_SITE: usize = 2;
 

@@ -17,7 +17,7 @@ use crate::connector::{self, Created, CutHint, EntryId, RestoreError as TargetEr
 use crate::pipeline::fetch::{FetchError, Fetcher};
 
 /// Plaintext of one window, in bytes.
-const WINDOW_BYTES: u64 = 16 << 20;
+const WINDOW_BYTES: u64 = 8 << 20;
 /// Decoded stripes kept for the next window.
 const STRIPES_KEPT: usize = 3;
 /// A stripe of which less than this part is needed is read by ranges instead.
