@@ -38,6 +38,9 @@ pub(super) async fn run(driver: Driver, mesh: Mesh, me: SiteName, mut announceme
         if charter_version != version {
             version = charter_version;
             tasks.abort_all();
+            if !driver.read(|machines| machines.catalog.charter().active_sites().any(|site| site.name == me)) {
+                tracing::error!("ALARM: charter version {version} has expelled this site: the others refuse it now");
+            }
             let sites: Vec<Site> = driver.read(|machines| machines.catalog.charter().active_sites().cloned().collect());
             for site in sites.into_iter().filter(|site| site.name != me) {
                 let link = Link::new(mesh.clone(), &site);
