@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use protocol::catalog;
 use protocol::identifier::SiteName;
 use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX, STRANGER_FRAME_BYTES_MAX};
-use protocol::machine::Announcement;
+use protocol::machine::{Announcement, SiteKeys};
 use protocol::release::{self, LogEntry};
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::access::{self, Caller};
@@ -47,14 +47,16 @@ pub(super) struct Server {
     shards: Semaphore,
     #[cfg(feature = "test-hooks")]
     lie: Option<super::Lie>,
+    #[cfg(feature = "test-hooks")]
+    keys: Arc<SiteKeys>,
 }
 
 impl Server {
-    pub(super) fn new(driver: Driver, store: ShardStore, mesh: &Mesh, _options: &SiteOptions) -> Arc<Self> {
-        let identity = public_key(&mesh.me());
+    pub(super) fn new(driver: Driver, store: ShardStore, keys: &Arc<SiteKeys>, _options: &SiteOptions) -> Arc<Self> {
+        let identity = keys.identity.public();
         let me = driver.read(|machines| {
             let charter = machines.catalog.charter();
-            identity.and_then(|key| charter.active_site_by_identity(key)).map(|site| site.name.clone())
+            charter.active_site_by_identity(identity).map(|site| site.name.clone())
         });
         Arc::new(Self {
             driver,
@@ -63,6 +65,8 @@ impl Server {
             shards: Semaphore::new(SHARDS_IN_MEMORY_MAX),
             #[cfg(feature = "test-hooks")]
             lie: _options.lie,
+            #[cfg(feature = "test-hooks")]
+            keys: keys.clone(),
         })
     }
 
@@ -223,7 +227,7 @@ impl Server {
             }
             Some(super::Lie::Truncate) => drop(shard.pop()),
             Some(super::Lie::Silent) => std::future::pending().await,
-            Some(super::Lie::OldManifest | super::Lie::WrongShare) | None => {}
+            Some(super::Lie::OldManifest | super::Lie::WrongShare | super::Lie::OtherShare) | None => {}
         }
         shard
     }
@@ -308,11 +312,13 @@ impl Server {
                 self.driver.ask(make).await
             }
             Request::Share { order, database, sequence } => {
+                #[cfg(feature = "test-hooks")]
+                let asked = database.clone();
                 let make =
                     move |ticket| Input::Release(release::Input::Share { ticket, caller, order, database, sequence });
                 let answer = self.driver.ask(make).await;
                 #[cfg(feature = "test-hooks")]
-                let answer = self.lie_about_share(answer);
+                let answer = self.lie_about_share(answer, order, &asked, sequence);
                 answer
             }
             Request::Announce(announcement) => self.take(announcement).await,
@@ -323,14 +329,25 @@ impl Server {
     }
 
     #[cfg(feature = "test-hooks")]
-    fn lie_about_share(&self, mut answer: Result<Response, Refusal>) -> Result<Response, Refusal> {
-        if let Ok(Response::Share { sealed, .. }) = &mut answer
-            && self.lie == Some(super::Lie::WrongShare)
+    fn lie_about_share(
+        &self,
+        answer: Result<Response, Refusal>,
+        order: Digest,
+        asked: &protocol::identifier::DatabaseName,
+        sequence: u64,
+    ) -> Result<Response, Refusal> {
+        let Response::Share { index, mut sealed } = answer? else { return Ok(Response::Done) };
+        if self.lie == Some(super::Lie::WrongShare)
             && let Some(byte) = sealed.last_mut()
         {
             *byte ^= 1;
         }
-        answer
+        if self.lie == Some(super::Lie::OtherShare) {
+            let other =
+                self.driver.read(|machines| super::lie::other_share(machines, &self.keys, order, asked, sequence));
+            sealed = ByteBuf::from(other.unwrap_or_default());
+        }
+        Ok(Response::Share { index, sealed })
     }
 
     async fn take(&self, announcement: Announcement) -> Result<Response, Refusal> {

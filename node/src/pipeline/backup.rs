@@ -285,10 +285,11 @@ fn pack_source(
     progress: &Progress,
 ) -> Result<Packing, PackError> {
     let capture = open_capture(source, options)?;
+    let stripe_bytes = parts.stripe_bytes;
     let (send, receive) = sync_channel::<Result<Piece, PackError>>(BATCHES_MAX);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
-            if let Err(error) = pack::read_source(capture, progress, &send) {
+            if let Err(error) = pack::read_source(capture, stripe_bytes, progress, &send) {
                 // The packer is waiting: it passes the error on.
                 let _gone = send.send(Err(error));
             }
