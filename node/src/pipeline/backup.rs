@@ -145,7 +145,7 @@ pub struct BackupReport {
     /// What was packed.
     #[serde(flatten)]
     pub counts: PackCounts,
-    /// Shards sent to all sites together, in bytes.
+    /// New shards that this run brought to all sites together, in bytes; what it remade for a site is not counted.
     pub sent_bytes: u64,
     /// From start to last receipt.
     pub seconds: f64,
@@ -182,13 +182,19 @@ pub async fn backup(
     progress.say("sharing the key");
 
     let change = changes(&context.index, &live, packed.stripes, &packed.referenced)?;
-    let sent_bytes = change.sent_bytes;
     let sealed = seal::seal(context, &survey, &entry, change, &packed.root)?;
+    #[cfg(feature = "test-hooks")]
+    {
+        crate::fault_point::FaultPoint::Seal.pass();
+        crate::entropy::wait_for_search("sealed");
+    }
     let numbers = sealed.stripe_numbers();
     let published = publish::publish(context, &mut survey, &entry, &sealed, sites.failures()).await?;
+    #[cfg(feature = "test-hooks")]
+    crate::fault_point::FaultPoint::Published.pass();
     context.index.publish(&numbers, sealed.sequence())?;
 
-    let report = report(database, &published, packed.counts, sent_bytes, &packed.summary, started.elapsed_ms());
+    let report = report(database, &published, packed.counts, sites.stored_bytes(), &packed.summary, started.elapsed_ms());
     progress.finish();
     if report.durable { Ok(report) } else { Err(BackupError::NotDurable(Box::new(report))) }
 }
@@ -287,7 +293,10 @@ fn pack_source(
     let capture = open_capture(source, options)?;
     let stripe_bytes = parts.stripe_bytes;
     let (send, receive) = sync_channel::<Result<Piece, PackError>>(BATCHES_MAX);
+    let stripe_bytes = parts.stripe_bytes;
     std::thread::scope(|scope| {
+        // Owned in here: whichever way this ends, the reader's next send fails and it ends too.
+        let receive = receive;
         let reader = scope.spawn(move || {
             if let Err(error) = pack::read_source(capture, stripe_bytes, progress, &send) {
                 // The packer is waiting: it passes the error on.
@@ -310,7 +319,6 @@ fn pack_source(
 struct Change {
     added: Vec<Stripe>,
     dropped: Vec<u64>,
-    sent_bytes: u64,
 }
 
 fn changes(
@@ -319,8 +327,6 @@ fn changes(
     stored_now: Vec<Stripe>,
     referenced: &BTreeSet<u64>,
 ) -> Result<Change, BackupError> {
-    let shard_bytes = |stripe: &Stripe| u64::from(stripe.payload_bytes) * (stripe.roots.len() as u64 / 32);
-    let sent_bytes = stored_now.iter().map(shard_bytes).sum();
     let mut added: BTreeMap<u64, Stripe> = stored_now.into_iter().map(|stripe| (stripe.number, stripe)).collect();
     // Stripes of an interrupted run that turned out to be useful.
     for number in referenced.iter().filter(|number| live.get(**number).is_none()) {
@@ -332,7 +338,7 @@ fn changes(
         added.insert(*number, Stripe { number: *number, payload_bytes: record.payload_bytes, roots });
     }
     let dropped = live.iter().map(|live| live.stripe.number).filter(|number| !referenced.contains(number)).collect();
-    Ok(Change { added: added.into_values().collect(), dropped, sent_bytes })
+    Ok(Change { added: added.into_values().collect(), dropped })
 }
 
 /// What publishing came to.

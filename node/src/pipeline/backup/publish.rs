@@ -65,6 +65,8 @@ pub(super) async fn publish(
 ) -> Result<Published, BackupError> {
     let manifest = snapshot.manifest()?;
     keep_in_outbox(context, &entry.name, snapshot)?;
+    #[cfg(feature = "test-hooks")]
+    crate::fault_point::FaultPoint::Outbox.pass();
     let sequence = manifest.document().sequence;
     if survey.head_sequence(&entry.name) < sequence {
         let learned = survey.catalog.learn(RecordKind::Manifest, snapshot.manifest_bytes());
@@ -135,6 +137,8 @@ async fn hand_over(
             response = link.call(&request).await;
         }
         let Response::Published { receipt, missing } = response? else { return Err(link.unexpected()) };
+        #[cfg(feature = "test-hooks")]
+        crate::fault_point::FaultPoint::FirstReceipt.pass();
         Ok((receipt.map(ByteBuf::into_vec), missing))
     };
     let result = result.await;
