@@ -194,7 +194,8 @@ pub async fn backup(
     crate::fault_point::FaultPoint::Published.pass();
     context.index.publish(&numbers, sealed.sequence())?;
 
-    let report = report(database, &published, packed.counts, sites.stored_bytes(), &packed.summary, started.elapsed_ms());
+    let report =
+        report(database, &published, packed.counts, sites.stored_bytes(), &packed.summary, started.elapsed_ms());
     progress.finish();
     if report.durable { Ok(report) } else { Err(BackupError::NotDurable(Box::new(report))) }
 }
@@ -291,7 +292,6 @@ fn pack_source(
     progress: &Progress,
 ) -> Result<Packing, PackError> {
     let capture = open_capture(source, options)?;
-    let stripe_bytes = parts.stripe_bytes;
     let (send, receive) = sync_channel::<Result<Piece, PackError>>(BATCHES_MAX);
     let stripe_bytes = parts.stripe_bytes;
     std::thread::scope(|scope| {

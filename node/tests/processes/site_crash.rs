@@ -80,9 +80,8 @@ fn a_site_killed_and_started_again_knows_what_it_knew() {
     state.backup("land-register", "dir:source").succeeded();
     state.order("land-register", "order.txt", &[1, 2, 3]);
     state.restore("order.txt", "restored").succeeded();
-    let show = |state: &State, index: usize| {
-        state.run(&["site", "show", "--dir", &state.sites[index].name]).succeeded().json
-    };
+    let show =
+        |state: &State, index: usize| state.run(&["site", "show", "--dir", &state.sites[index].name]).succeeded().json;
     for index in 0..SITES {
         state.kill(index);
     }

@@ -134,7 +134,8 @@ fn ten_thousand_small_files_and_odd_ones_come_back() {
         let folder_path = source.join(format!("parish-{}/volume-{folder}", folder % 10));
         fs::create_dir_all(&folder_path).unwrap();
         for file in 0..100 {
-            fs::write(folder_path.join(format!("deed-{file}.txt")), format!("deed {file} of volume {folder}\n")).unwrap();
+            fs::write(folder_path.join(format!("deed-{file}.txt")), format!("deed {file} of volume {folder}\n"))
+                .unwrap();
         }
     }
     fs::create_dir_all(source.join("empty folder/inner")).unwrap();

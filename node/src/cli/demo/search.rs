@@ -156,7 +156,7 @@ mod tests {
     fn fragments_of_pages_are_telling() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut bytes = vec![0_u8; 400_000];
-        bytes[200_000..].iter_mut().enumerate().for_each(|(i, byte)| *byte = (i % 251) as u8);
+        bytes[200_000..].iter_mut().enumerate().for_each(|(i, byte)| *byte = u8::try_from(i % 251).unwrap());
         std::fs::write(file.path(), &bytes).unwrap();
         let fragments = page_fragments(file.path()).unwrap();
         assert!((60..=66).contains(&fragments.len()), "{}", fragments.len());

@@ -256,7 +256,14 @@ struct Current {
 
 impl Windows {
     pub(super) fn new(contents: ContentsReader, restorer: Restorer, secret: DedupSecret, only: Option<String>) -> Self {
-        Self { contents, restorer: Arc::new(Mutex::new(Some(restorer))), secret, only, current: None, is_complete: false }
+        Self {
+            contents,
+            restorer: Arc::new(Mutex::new(Some(restorer))),
+            secret,
+            only,
+            current: None,
+            is_complete: false,
+        }
     }
 
     pub(super) fn restorer(&self) -> Arc<Mutex<Option<Restorer>>> {
