@@ -8,8 +8,8 @@ use super::evidence::{Numbers, wait_until};
 use super::harness::{Plan, State, assert_same};
 
 const SITES: usize = 5;
-const ROUNDS: u64 = 14;
-const SOURCE_BYTES: usize = 20 << 20;
+const ROUNDS: u64 = 12;
+const SOURCE_BYTES: usize = 16 << 20;
 
 fn five_sites() -> Plan {
     Plan { site_count: SITES, ..Plan::default() }

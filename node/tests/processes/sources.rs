@@ -44,15 +44,15 @@ fn a_second_backup_sends_what_changed_and_a_third_nothing() {
     let rows = 150_000;
     let register = found_register(&state, rows);
     let first = state.backup("land-register", "sqlite:land.db").succeeded().json;
-    // As in a year of a land register: sales come in clusters, here runs of four neighbouring parcels.
+    // Scattered over the whole table, which is the worst that can happen to page units: 14 rows are on a page.
     let changed = register
-        .execute("UPDATE parcels SET owner = 'New ' || owner, deed = hex(randomblob(80)) WHERE id % 250 < 4", [])
+        .execute("UPDATE parcels SET owner = 'New ' || owner, deed = hex(randomblob(80)) WHERE id * 7919 % 1000 < 16", [])
         .unwrap();
     assert!((0.015..0.017).contains(&(changed as f64 / f64::from(rows))), "{changed}");
     let second = state.backup("land-register", "sqlite:land.db").succeeded().json;
     let (first_bytes, second_bytes) = (number(&first, "new_sealed_bytes"), number(&second, "new_sealed_bytes"));
     println!("{first_bytes} bytes at first, {second_bytes} for {changed} changed rows of {rows}");
-    assert!(first_bytes > 20 << 20, "{first}");
+    assert!(first_bytes > 15 << 20, "{first}");
     assert!(second_bytes * 100 <= first_bytes * 35, "{second_bytes} of {first_bytes}");
     assert!(second_bytes > 0, "{second}");
     let third = state.backup("land-register", "sqlite:land.db").succeeded().json;
