@@ -25,6 +25,8 @@ use crate::pipeline::survey::documents;
 const BACKLOG: usize = 1_024;
 /// Pause between two rounds of questions to one site.
 const ROUND: Duration = Duration::from_secs(5);
+/// Pages of the release log read from one site in one round; the next round goes on.
+const LOG_PAGES_PER_ROUND: usize = 16;
 /// How long news waits for company before a site is called.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 
@@ -92,7 +94,7 @@ async fn ask(driver: &Driver, link: &mut Link, log_position: &mut u64) -> Result
     for bytes in documents(link, &Request::Charters { from_version: next_version }).await? {
         let _refused = tell(driver, Announcement::Charter(bytes)).await;
     }
-    loop {
+    for _page in 0..LOG_PAGES_PER_ROUND {
         let request = Request::ReleaseLog { from: *log_position };
         let Response::Announcements(entries) = link.call(&request).await? else { return Err(link.unexpected()) };
         if entries.is_empty() {
@@ -125,10 +127,14 @@ async fn catch_up(driver: &Driver, link: &mut Link, database: &DatabaseName, hea
         if manifests.is_empty() {
             break;
         }
-        from_sequence += manifests.len() as u64;
         for bytes in manifests {
             let _refused = tell(driver, Announcement::Manifest(bytes)).await;
         }
+        let reached = driver.read(|machines| machines.catalog.history(database).map_or(0, History::head_sequence));
+        if reached < from_sequence {
+            break; // it shows nothing that is of use here
+        }
+        from_sequence = reached + 1;
     }
     look_for_fork(driver, link, database, their_head, their_digest).await?;
     // Receipts of the newest snapshot are what decides whether it is durable; older ones came with their news.

@@ -116,8 +116,8 @@ fn hostile_messages_cost_an_error_and_no_memory() {
 }
 
 fn real_root(state: &State) -> Digest {
-    let files = walkdir::WalkDir::new(state.sites[0].dir.join("store/shards")).into_iter().map(Result::unwrap);
-    let file = files.filter(|entry| entry.file_type().is_file()).next().unwrap();
+    let mut files = walkdir::WalkDir::new(state.sites[0].dir.join("store/shards")).into_iter().map(Result::unwrap);
+    let file = files.find(|entry| entry.file_type().is_file()).unwrap();
     file.file_name().to_str().unwrap().parse().unwrap()
 }
 

@@ -1,5 +1,13 @@
 //! The whole program as its users run it: real processes, real sockets on loopback, real disks.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on must stop loudly"
+)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of the tests' own making")]
+
 mod backup_crash;
 mod evidence;
 mod forks;

@@ -46,7 +46,10 @@ fn a_second_backup_sends_what_changed_and_a_third_nothing() {
     let first = state.backup("land-register", "sqlite:land.db").succeeded().json;
     // Scattered over the whole table, which is the worst that can happen to page units: 14 rows are on a page.
     let changed = register
-        .execute("UPDATE parcels SET owner = 'New ' || owner, deed = hex(randomblob(80)) WHERE id * 7919 % 1000 < 16", [])
+        .execute(
+            "UPDATE parcels SET owner = 'New ' || owner, deed = hex(randomblob(80)) WHERE id * 7919 % 1000 < 16",
+            [],
+        )
         .unwrap();
     assert!((0.015..0.017).contains(&(changed as f64 / f64::from(rows))), "{changed}");
     let second = state.backup("land-register", "sqlite:land.db").succeeded().json;
