@@ -1,11 +1,13 @@
 //! A running site: the machines of `protocol` on real disks and sockets.
 //!
 //! [`driver`] owns the machines and carries out their outputs on one thread, persisting before anything is sent.
-//! [`server`] answers peers; [`spread`] brings announcements to the other sites and asks them for what was missed.
+//! `server` answers peers; `spread` brings announcements to the other sites and asks them for what was missed.
 //! Bulk bytes go from stream to [`crate::shard_store`] and back without touching a machine.
 
 pub mod driver;
 pub mod inspect;
+#[cfg(feature = "test-hooks")]
+mod lie;
 mod server;
 mod spread;
 
@@ -18,6 +20,8 @@ use protocol::machine::SiteKeys;
 use crate::network::{Mesh, MeshError, MeshOptions};
 use crate::shard_store::{OpenReport, ShardStore, StoreOptions};
 use driver::{Driver, DriverError};
+#[cfg(feature = "test-hooks")]
+pub use lie::Lie;
 
 /// Why a site does not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,38 +57,6 @@ pub struct SiteOptions {
     /// What the site does wrong, on purpose.
     #[cfg(feature = "test-hooks")]
     pub lie: Option<Lie>,
-}
-
-/// Ways to lie, for the tests of everybody else's defences.
-#[cfg(feature = "test-hooks")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
-    /// One bit of every shard it serves is flipped.
-    FlipBits,
-    /// Every shard it serves lacks its last byte.
-    Truncate,
-    /// It shows only the first manifest of every database.
-    OldManifest,
-    /// It answers for a share with bytes of its own making.
-    WrongShare,
-    /// It takes requests for shards and never answers.
-    Silent,
-}
-
-#[cfg(feature = "test-hooks")]
-impl Lie {
-    /// The lie that `LEGATION_TEST_LIE` names.
-    #[must_use]
-    pub fn from_environment() -> Option<Self> {
-        match std::env::var("LEGATION_TEST_LIE").ok()?.as_str() {
-            "flip-bits" => Some(Self::FlipBits),
-            "truncate" => Some(Self::Truncate),
-            "old-manifest" => Some(Self::OldManifest),
-            "wrong-share" => Some(Self::WrongShare),
-            "silent" => Some(Self::Silent),
-            _ => None,
-        }
-    }
 }
 
 /// A site that runs until it is dropped.
@@ -124,7 +96,7 @@ impl Site {
         })?;
         let listen = if options.listen.is_empty() { listen } else { options.listen.clone() };
         let (mesh, events) = Mesh::start(&mesh_keys.identity, &MeshOptions { listen }).await?;
-        let server = server::Server::new(driver.clone(), store, &mesh, &options);
+        let server = server::Server::new(driver.clone(), store, &mesh_keys, &options);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(server::guard_strangers(driver.clone(), mesh.clone(), events));
         tasks.spawn(server.run(mesh.accept()?));

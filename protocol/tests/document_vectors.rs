@@ -242,7 +242,7 @@ mod vectors {
         let bytes = dearmor("fork-proof", &pinned("fork-proof.txt"), 2 * FRAME_BYTES_MAX).unwrap();
         let proof: ForkProof = cbor::decode(&bytes, 2 * FRAME_BYTES_MAX).unwrap();
         assert_eq!(proof.encode(), bytes);
-        assert_eq!(proof.verify(State::new().charter()).unwrap().sequence, 1);
+        assert_eq!(proof.verify(&State::new().chain).unwrap().sequence, 1);
     }
 
     /// Running this is the explicit approval of other bytes on disks and wires. Run it for a *new* kind or variant, see

@@ -59,7 +59,7 @@ mod vectors {
             }
             "fork-proof" => {
                 let proof: ForkProof = cbor::decode(bytes, 2 * FRAME_BYTES_MAX).map_err(text)?;
-                proof.verify(state.charter()).map(drop).map_err(text)
+                proof.verify(&state.chain).map(drop).map_err(text)
             }
             "publish" => publish(state, bytes),
             "request" => cbor::decode::<Request>(bytes, FRAME_BYTES_MAX).map(drop).map_err(text),

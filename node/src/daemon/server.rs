@@ -1,13 +1,14 @@
 //! Answering peers. Every stream is a task; every request is identified, allowed, bounded and answered in turn.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use protocol::catalog;
-use protocol::identifier::SiteName;
+use protocol::identifier::{DatabaseName, SiteName};
 use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX, STRANGER_FRAME_BYTES_MAX};
-use protocol::machine::Announcement;
+use protocol::machine::{Announcement, SiteKeys};
 use protocol::release::{self, LogEntry};
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::access::{self, Caller};
@@ -30,6 +31,14 @@ use crate::shard_store::{Put, PutError, PutRequest, ReadError, ShardStore};
 const STREAMS_MAX: usize = 512;
 /// Shards in memory at once, read or written.
 const SHARDS_IN_MEMORY_MAX: usize = 12;
+/// Streams of one peer,
+const STREAMS_PER_PEER_MAX: usize = 24;
+/// and of one that is not in the charter.
+const STREAMS_PER_STRANGER_MAX: usize = 2;
+/// Shards of one peer in memory at once.
+const SHARDS_PER_PEER_MAX: usize = 4;
+/// One request is answered within this time or not at all.
+const ANSWER_LIMIT: Duration = Duration::from_secs(600);
 /// A stream without a request for this long is closed.
 const IDLE: Duration = Duration::from_secs(600);
 /// How long a peer outside the charter may stay without showing a release order.
@@ -45,24 +54,35 @@ pub(super) struct Server {
     store: ShardStore,
     me: Option<SiteName>,
     shards: Semaphore,
+    peers: Mutex<BTreeMap<PublicKey, Arc<Peer>>>,
     #[cfg(feature = "test-hooks")]
     lie: Option<super::Lie>,
+    #[cfg(feature = "test-hooks")]
+    keys: Arc<SiteKeys>,
+}
+
+/// What all streams of one peer share.
+struct Peer {
+    shards: Semaphore,
 }
 
 impl Server {
-    pub(super) fn new(driver: Driver, store: ShardStore, mesh: &Mesh, _options: &SiteOptions) -> Arc<Self> {
-        let identity = public_key(&mesh.me());
+    pub(super) fn new(driver: Driver, store: ShardStore, keys: &Arc<SiteKeys>, _options: &SiteOptions) -> Arc<Self> {
+        let identity = keys.identity.public();
         let me = driver.read(|machines| {
             let charter = machines.catalog.charter();
-            identity.and_then(|key| charter.active_site_by_identity(key)).map(|site| site.name.clone())
+            charter.active_site_by_identity(identity).map(|site| site.name.clone())
         });
         Arc::new(Self {
             driver,
             store,
             me,
             shards: Semaphore::new(SHARDS_IN_MEMORY_MAX),
+            peers: Mutex::new(BTreeMap::new()),
             #[cfg(feature = "test-hooks")]
             lie: _options.lie,
+            #[cfg(feature = "test-hooks")]
+            keys: keys.clone(),
         })
     }
 
@@ -74,14 +94,26 @@ impl Server {
                 streams.join_next().await;
             }
             while streams.try_join_next().is_some() {}
-            if let Some(caller) = public_key(&peer) {
-                streams.spawn(self.clone().serve(caller, stream));
+            let Some(caller) = public_key(&peer) else { continue };
+            let is_stranger = self.driver.identify(caller) == Caller::Stranger;
+            let streams_max = if is_stranger { STREAMS_PER_STRANGER_MAX } else { STREAMS_PER_PEER_MAX };
+            let peer = self.peer(caller);
+            // The caller holds one handle and every stream another: dropping the stream refuses it.
+            if Arc::strong_count(&peer) <= streams_max + 1 {
+                streams.spawn(self.clone().serve(caller, peer, stream));
             }
         }
     }
 
-    async fn serve(self: Arc<Self>, caller: PublicKey, mut stream: libp2p::Stream) {
-        if let Err(error) = self.serve_requests(caller, &mut stream).await {
+    /// What one peer shares among its streams; peers without a stream are forgotten.
+    fn peer(&self, caller: PublicKey) -> Arc<Peer> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.retain(|_key, peer| Arc::strong_count(peer) > 1);
+        peers.entry(caller).or_insert_with(|| Arc::new(Peer { shards: Semaphore::new(SHARDS_PER_PEER_MAX) })).clone()
+    }
+
+    async fn serve(self: Arc<Self>, caller: PublicKey, peer: Arc<Peer>, mut stream: libp2p::Stream) {
+        if let Err(error) = self.serve_requests(caller, &peer, &mut stream).await {
             match error {
                 FrameError::Closed | FrameError::Io(_) => {}
                 FrameError::Stalled | FrameError::TooLong { .. } | FrameError::Decode(_) => {
@@ -91,7 +123,12 @@ impl Server {
         }
     }
 
-    async fn serve_requests(&self, caller: PublicKey, stream: &mut libp2p::Stream) -> Result<(), FrameError> {
+    async fn serve_requests(
+        &self,
+        caller: PublicKey,
+        peer: &Peer,
+        stream: &mut libp2p::Stream,
+    ) -> Result<(), FrameError> {
         loop {
             let is_stranger = self.driver.identify(caller) == Caller::Stranger;
             let (bytes_max, idle) =
@@ -116,7 +153,12 @@ impl Server {
                 }
                 continue;
             }
-            self.answer(caller, request, stream).await?;
+            let is_bulk =
+                matches!(request, Request::PutShard { .. } | Request::Shard { .. } | Request::ShardRange { .. });
+            // One peer, however slow, takes only its part of the memory for shards, and not for ever.
+            let _permit = if is_bulk { peer.shards.acquire().await.ok() } else { None };
+            let answered = tokio::time::timeout(ANSWER_LIMIT, self.answer(caller, request, stream)).await;
+            answered.unwrap_or(Err(FrameError::Stalled))?;
         }
     }
 
@@ -148,7 +190,7 @@ impl Server {
                     stripe_number,
                     shard_index: ShardIndex::new(shard_index),
                 };
-                match self.check_placement(&database, shard_index) {
+                match self.check_placement(&database, shard_index, request.bytes) {
                     Ok(()) => self.put_shard(request, body).await.map(|()| Response::Done),
                     Err(refusal) => Err(refusal),
                 }
@@ -162,16 +204,24 @@ impl Server {
         frame::write_frame(stream, &result.unwrap_or_else(Response::Refused)).await
     }
 
-    fn check_placement(&self, database: &protocol::identifier::DatabaseName, shard_index: u8) -> Result<(), Refusal> {
-        let placed = self.driver.read(|machines| {
-            let entry = machines.catalog.charter().database(database);
-            entry.zip(self.me.as_ref()).and_then(|(entry, me)| entry.shard_index_of(me))
+    /// Placement and quota by the newest charter known here.
+    fn check_placement(&self, database: &DatabaseName, shard_index: u8, bytes: u64) -> Result<(), Refusal> {
+        let (placed, quota_bytes) = self.driver.read(|machines| {
+            let entry = machines.catalog.charter().database(database).zip(self.me.as_ref());
+            entry.map_or((None, 0), |(entry, me)| (entry.shard_index_of(me), entry.quota_bytes))
         });
-        if placed == Some(ShardIndex::new(shard_index)) {
-            return Ok(());
+        if placed != Some(ShardIndex::new(shard_index)) {
+            let why = format!("the charter does not place shard {shard_index} of {database} at this site");
+            return Err(Refusal::new(RefusalCode::NotAllowed, why));
         }
-        let why = format!("the charter does not place shard {shard_index} of {database} at this site");
-        Err(Refusal::new(RefusalCode::NotAllowed, why))
+        let stored_bytes = self.store.stored_bytes(database.as_str());
+        if stored_bytes.saturating_add(bytes) > quota_bytes {
+            let why = format!(
+                "{database} may hold {quota_bytes} bytes here and holds {stored_bytes}: raise quota_gib in the charter"
+            );
+            return Err(Refusal::new(RefusalCode::Quota, why));
+        }
+        Ok(())
     }
 
     async fn put_shard(&self, request: PutRequest, body: Vec<u8>) -> Result<(), Refusal> {
@@ -223,7 +273,7 @@ impl Server {
             }
             Some(super::Lie::Truncate) => drop(shard.pop()),
             Some(super::Lie::Silent) => std::future::pending().await,
-            Some(super::Lie::OldManifest | super::Lie::WrongShare) | None => {}
+            Some(super::Lie::OldManifest | super::Lie::WrongShare | super::Lie::OtherShare) | None => {}
         }
         shard
     }
@@ -308,11 +358,13 @@ impl Server {
                 self.driver.ask(make).await
             }
             Request::Share { order, database, sequence } => {
+                #[cfg(feature = "test-hooks")]
+                let asked = database.clone();
                 let make =
                     move |ticket| Input::Release(release::Input::Share { ticket, caller, order, database, sequence });
                 let answer = self.driver.ask(make).await;
                 #[cfg(feature = "test-hooks")]
-                let answer = self.lie_about_share(answer);
+                let answer = self.lie_about_share(answer, order, &asked, sequence);
                 answer
             }
             Request::Announce(announcement) => self.take(announcement).await,
@@ -323,16 +375,25 @@ impl Server {
     }
 
     #[cfg(feature = "test-hooks")]
-    fn lie_about_share(&self, answer: Result<Response, Refusal>) -> Result<Response, Refusal> {
-        answer.map(|response| match response {
-            Response::Share { index, mut sealed } if self.lie == Some(super::Lie::WrongShare) => {
-                if let Some(byte) = sealed.last_mut() {
-                    *byte ^= 1;
-                }
-                Response::Share { index, sealed }
-            }
-            other => other,
-        })
+    fn lie_about_share(
+        &self,
+        answer: Result<Response, Refusal>,
+        order: Digest,
+        asked: &DatabaseName,
+        sequence: u64,
+    ) -> Result<Response, Refusal> {
+        let Response::Share { index, mut sealed } = answer? else { return Ok(Response::Done) };
+        if self.lie == Some(super::Lie::WrongShare)
+            && let Some(byte) = sealed.last_mut()
+        {
+            *byte ^= 1;
+        }
+        if self.lie == Some(super::Lie::OtherShare) {
+            let other =
+                self.driver.read(|machines| super::lie::other_share(machines, &self.keys, order, asked, sequence));
+            sealed = ByteBuf::from(other.unwrap_or_default());
+        }
+        Ok(Response::Share { index, sealed })
     }
 
     async fn take(&self, announcement: Announcement) -> Result<Response, Refusal> {
@@ -349,12 +410,20 @@ impl Server {
     fn release_log(&self, from: u64) -> Response {
         let skip = usize::try_from(from).unwrap_or(usize::MAX);
         self.driver.read(|machines| {
-            let entries = machines.release.log().iter().skip(skip).take(PAGE_ENTRIES_MAX / 16);
-            let announcements = entries.map(|entry| match entry {
-                LogEntry::Order(order) => Announcement::Order(order.encode().into()),
-                LogEntry::Notice(notice) => Announcement::Notice(notice.encode().into()),
+            let mut bytes = 0;
+            let announcements =
+                machines.release.log().iter().skip(skip).take(PAGE_ENTRIES_MAX).map(|entry| match entry {
+                    LogEntry::Order(order) => Announcement::Order(order.encode().into()),
+                    LogEntry::Notice(notice) => Announcement::Notice(notice.encode().into()),
+                });
+            let fitting = announcements.take_while(|announcement| {
+                let (Announcement::Order(document) | Announcement::Notice(document)) = announcement else {
+                    return false;
+                };
+                bytes += document.len();
+                bytes <= ANSWER_BYTES_MAX
             });
-            Response::Announcements(announcements.collect())
+            Response::Announcements(fitting.collect())
         })
     }
 }

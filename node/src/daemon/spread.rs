@@ -10,7 +10,9 @@ use protocol::catalog::History;
 use protocol::document::Site;
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::Announcement;
-use protocol::wire::{Request, Response};
+use protocol::signature::Signed;
+use protocol::wire::{Refusal, Request, Response};
+use shard_codec::Digest;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 
@@ -23,6 +25,8 @@ use crate::pipeline::survey::documents;
 const BACKLOG: usize = 1_024;
 /// Pause between two rounds of questions to one site.
 const ROUND: Duration = Duration::from_secs(5);
+/// Pages of the release log read from one site in one round; the next round goes on.
+const LOG_PAGES_PER_ROUND: usize = 16;
 /// How long news waits for company before a site is called.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 
@@ -36,6 +40,9 @@ pub(super) async fn run(driver: Driver, mesh: Mesh, me: SiteName, mut announceme
         if charter_version != version {
             version = charter_version;
             tasks.abort_all();
+            if !driver.read(|machines| machines.catalog.charter().active_sites().any(|site| site.name == me)) {
+                tracing::error!("ALARM: charter version {version} has expelled this site: the others refuse it now");
+            }
             let sites: Vec<Site> = driver.read(|machines| machines.catalog.charter().active_sites().cloned().collect());
             for site in sites.into_iter().filter(|site| site.name != me) {
                 let link = Link::new(mesh.clone(), &site);
@@ -85,16 +92,16 @@ async fn serve_site(driver: Driver, mut link: Link, mut news: broadcast::Receive
 async fn ask(driver: &Driver, link: &mut Link, log_position: &mut u64) -> Result<(), CallError> {
     let next_version = driver.read(|machines| machines.catalog.charter().version + 1);
     for bytes in documents(link, &Request::Charters { from_version: next_version }).await? {
-        tell(driver, Announcement::Charter(bytes)).await;
+        let _refused = tell(driver, Announcement::Charter(bytes)).await;
     }
-    loop {
+    for _page in 0..LOG_PAGES_PER_ROUND {
         let request = Request::ReleaseLog { from: *log_position };
         let Response::Announcements(entries) = link.call(&request).await? else { return Err(link.unexpected()) };
         if entries.is_empty() {
             break;
         }
         for entry in entries {
-            tell(driver, entry).await;
+            let _refused = tell(driver, entry).await;
             *log_position += 1;
         }
     }
@@ -112,7 +119,7 @@ async fn ask(driver: &Driver, link: &mut Link, log_position: &mut u64) -> Result
 async fn catch_up(driver: &Driver, link: &mut Link, database: &DatabaseName, head: u64) -> Result<(), CallError> {
     let request = Request::Head { database: database.clone() };
     let Response::Head(theirs) = link.call(&request).await? else { return Err(link.unexpected()) };
-    let Some((their_head, _digest)) = theirs else { return Ok(()) };
+    let Some((their_head, their_digest)) = theirs else { return Ok(()) };
     let mut from_sequence = head + 1;
     while from_sequence <= their_head {
         let request = Request::Manifests { database: database.clone(), from_sequence };
@@ -120,11 +127,16 @@ async fn catch_up(driver: &Driver, link: &mut Link, database: &DatabaseName, hea
         if manifests.is_empty() {
             break;
         }
-        from_sequence += manifests.len() as u64;
         for bytes in manifests {
-            tell(driver, Announcement::Manifest(bytes)).await;
+            let _refused = tell(driver, Announcement::Manifest(bytes)).await;
         }
+        let reached = driver.read(|machines| machines.catalog.history(database).map_or(0, History::head_sequence));
+        if reached < from_sequence {
+            break; // it shows nothing that is of use here
+        }
+        from_sequence = reached + 1;
     }
+    look_for_fork(driver, link, database, their_head, their_digest).await?;
     // Receipts of the newest snapshot are what decides whether it is durable; older ones came with their news.
     let (sequence, ours) = driver.read(|machines| {
         let history = machines.catalog.history(database);
@@ -135,15 +147,44 @@ async fn catch_up(driver: &Driver, link: &mut Link, database: &DatabaseName, hea
     if sequence > 0 && ours < sites {
         let request = Request::Receipts { database: database.clone(), sequence };
         for bytes in documents(link, &request).await? {
-            tell(driver, Announcement::Receipt(bytes)).await;
+            let _refused = tell(driver, Announcement::Receipt(bytes)).await;
         }
     }
     Ok(())
 }
 
-async fn tell(driver: &Driver, announcement: Announcement) {
-    let make = move |ticket| -> Input { announced(Some(ticket), announcement) };
-    if let Err(refusal) = driver.ask(make).await {
-        tracing::debug!(%refusal, "not taken");
+/// A site whose head is not in the history held here follows another branch: its first other manifest is the proof.
+async fn look_for_fork(
+    driver: &Driver,
+    link: &mut Link,
+    database: &DatabaseName,
+    their_head: u64,
+    their_digest: Digest,
+) -> Result<(), CallError> {
+    let (agrees, is_known, head) = driver.read(|machines| {
+        let Some(history) = machines.catalog.history(database) else { return (true, false, 0) };
+        let ours = history.manifest(their_head).map(Signed::digest);
+        (ours == Some(their_digest), history.forks().next().is_some(), history.head_sequence())
+    });
+    let mut from_sequence = 1;
+    while !agrees && !is_known && from_sequence <= head {
+        let request = Request::Manifests { database: database.clone(), from_sequence };
+        let manifests = documents(link, &request).await?;
+        if manifests.is_empty() {
+            break;
+        }
+        for bytes in manifests {
+            if tell(driver, Announcement::Manifest(bytes)).await.is_err() {
+                return Ok(()); // the proof is made and spread, or the site shows rubbish
+            }
+            from_sequence += 1;
+        }
     }
+    Ok(())
+}
+
+async fn tell(driver: &Driver, announcement: Announcement) -> Result<(), Refusal> {
+    let make = move |ticket| -> Input { announced(Some(ticket), announcement) };
+    let told = driver.ask(make).await.map(|_done| ());
+    told.inspect_err(|refusal| tracing::debug!(%refusal, "not taken"))
 }

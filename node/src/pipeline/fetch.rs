@@ -30,6 +30,8 @@ const HEDGE_FACTOR: u64 = 4;
 const HEDGE_MIN: Duration = Duration::from_millis(1_500);
 /// nor after this.
 const HEDGE_MAX: Duration = Duration::from_secs(8);
+/// What a site that is given up for now did.
+const TOO_SLOW: &str = "did not answer in time";
 /// Proof bytes beside a range: parents of the BLAKE3 tree.
 const RANGE_PROOF_BYTES_MAX: usize = 1 << 20;
 
@@ -164,7 +166,7 @@ impl Fetcher {
                 Ok(None) => {}
                 Err(_slow) => {
                     for source in unanswered.iter().filter_map(|site| self.sources.get(site)) {
-                        source.blame(&format!("did not answer within {} ms", HEDGE_MIN.as_millis()));
+                        source.blame(TOO_SLOW);
                     }
                     to_ask = 1;
                 }
@@ -230,18 +232,24 @@ impl Fetcher {
         remade.map_err(|reason| FetchError::Decode { stripe, reason })
     }
 
-    /// A range of one data shard, proved against its root, from the one site that holds it.
+    /// A range of one data shard, proved against its root, from the one site that holds it. A site that did wrong
+    /// before is not asked, and none is waited for long: any other `data_shards` sites do as well.
     ///
     /// # Errors
     /// What the site did; the caller reads the whole stripe instead.
     pub async fn range(&self, live: &LiveStripe, index: ShardIndex, range: Range<u64>) -> Result<Vec<u8>, String> {
         let site = live.placement.get(index.as_usize()).ok_or("no such shard")?;
         let source = self.sources.get(site).ok_or_else(|| format!("{site}: not reached"))?;
+        if !source.standing().faults.is_empty() {
+            return Err(format!("{site}: did wrong before"));
+        }
         let root = live.stripe.root(index).ok_or("no such shard")?;
         let bytes = range.end.saturating_sub(range.start);
         let request = Request::ShardRange { root, offset: range.start, bytes };
         let bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_add(RANGE_PROOF_BYTES_MAX);
-        let proof = source.fetch(&request, bytes_max).await.map_err(|error| source.blame(&error.to_string()))?;
+        let answer = tokio::time::timeout(HEDGE_MIN, source.fetch(&request, bytes_max)).await;
+        let proof =
+            answer.map_err(|_slow| source.blame(TOO_SLOW))?.map_err(|error| source.blame(&error.to_string()))?;
         let shard_bytes = live.layout.shard_bytes() as u64;
         shard_tree::verify_range(&root, shard_bytes, range, &proof)
             .map_err(|error| source.blame(&format!("site {site} served a range that does not prove: {error}")))

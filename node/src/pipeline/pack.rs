@@ -69,12 +69,13 @@ pub(super) type InFlight = Arc<Mutex<HashMap<[u8; 32], Location>>>;
 /// Reads the whole source into batches. Runs on a thread of its own; `send` blocks when packing is slower.
 pub(super) fn read_source(
     mut capture: Box<dyn Capture>,
+    stripe_bytes: usize,
     progress: &Progress,
     send: &SyncSender<Result<Piece, PackError>>,
 ) -> Result<(), PackError> {
     let hand_on = |piece| send.send(Ok(piece)).map_err(|_closed| PackError::Stopped);
     while let Some(entry) = capture.next_entry()? {
-        let chunker = chunker(entry.cut)?;
+        let chunker = chunker(entry.cut, stripe_bytes)?;
         let is_file = matches!(entry.kind, connector::EntryKind::File { .. });
         hand_on(Piece::Entry(entry))?;
         let mut rest: Vec<u8> = Vec::new();
@@ -105,9 +106,15 @@ pub(super) fn read_source(
     hand_on(Piece::End(capture.finish()?))
 }
 
-fn chunker(cut: CutHint) -> Result<Chunker, PackError> {
+/// Cuts as the file asks for. A chunk goes into one stripe, so stripes of less than a few MiB have smaller chunks.
+fn chunker(cut: CutHint, stripe_bytes: usize) -> Result<Chunker, PackError> {
     Ok(match cut {
-        CutHint::ContentDefined => Chunker::ContentDefined(ContentDefined::default()),
+        CutHint::ContentDefined => {
+            let usual = ContentDefined::default();
+            let max_bytes = usual.max_bytes().min(stripe_bytes / 2);
+            let min_bytes = usual.min_bytes().min(max_bytes / 3);
+            Chunker::ContentDefined(ContentDefined::new(min_bytes, max_bytes).map_err(seal_error)?)
+        }
         CutHint::Pages { unit_bytes } => {
             let unit_bytes = usize::try_from(unit_bytes).unwrap_or(usize::MAX);
             Chunker::FixedSize(FixedSize::new(unit_bytes).map_err(|error| PackError::Seal(error.to_string()))?)

@@ -153,7 +153,11 @@ pub async fn restore(
         return Err(RestoreError::NotOrdered { database: database.clone(), ordered: ordered.join(", ") });
     }
     let mut survey = survey(mesh, charters, Some(&context.order)).await?;
-    survey.read_history(database).await?;
+    let needed = match order.selector {
+        Selector::Latest => u64::MAX,
+        Selector::Sequence(sequence) => sequence,
+    };
+    survey.read_history_until(database, needed).await?;
     let opened = open_newest(context, &mut survey, database, order.selector).await?;
 
     let fetcher = Arc::new(Fetcher::new(&survey.links));

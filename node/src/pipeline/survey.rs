@@ -11,7 +11,7 @@ use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::RecordKind;
 use protocol::placement::durability::{self, Durability};
 use protocol::signature::Signed;
-use protocol::wire::{Request, Response};
+use protocol::wire::{RefusalCode, Request, Response};
 use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
@@ -33,6 +33,8 @@ pub enum SiteCondition {
         /// The newest head known.
         newest: u64,
     },
+    /// It shows another snapshot of this number than other sites, and a writer signed both.
+    Forked(u64),
     /// What it shows does not hold.
     Faulty(String),
 }
@@ -44,6 +46,9 @@ impl std::fmt::Display for SiteCondition {
             Self::Unreachable(why) => write!(f, "unreachable: {why}"),
             Self::Refuses(why) => write!(f, "refuses: {why}"),
             Self::Behind { head, newest } => write!(f, "shows snapshot {head} as its newest, others have {newest}"),
+            Self::Forked(sequence) => {
+                write!(f, "FORK: shows another snapshot {sequence} than other sites, and a writer signed both")
+            }
             Self::Faulty(why) => write!(f, "faulty: {why}"),
         }
     }
@@ -194,6 +199,15 @@ impl Survey {
     /// # Errors
     /// A fork. Sites that lie or lag are named in [`Survey::conditions`].
     pub async fn read_history(&mut self, database: &DatabaseName) -> Result<(), SurveyError> {
+        self.read_history_until(database, u64::MAX).await
+    }
+
+    /// As [`Survey::read_history`], for one who needs nothing newer than `sequence`: a fork after it does not stand
+    /// in the way.
+    ///
+    /// # Errors
+    /// A fork at `sequence` or before.
+    pub async fn read_history_until(&mut self, database: &DatabaseName, sequence: u64) -> Result<(), SurveyError> {
         let mut heads = Vec::new();
         let ask = self.links.values_mut().map(|link| async { (link.name().clone(), head_of(link, database).await) });
         for (name, result) in join_all(ask).await {
@@ -211,15 +225,15 @@ impl Survey {
         heads.sort_by_key(|(_, head)| std::cmp::Reverse(head.map_or(0, |(sequence, _)| sequence)));
         for (name, head) in heads {
             if let Err(condition) = self.compare(&name, database, head).await {
-                let keep = matches!(condition, SiteCondition::Behind { .. });
-                if keep {
+                // A site that lags, or was lied to by the writer, still holds what is older.
+                if matches!(condition, SiteCondition::Behind { .. } | SiteCondition::Forked(_)) {
                     self.conditions.insert(name, condition);
                 } else {
                     self.drop_site(&name, condition);
                 }
             }
         }
-        self.check_forks(database)
+        self.check_forks(database, sequence)
     }
 
     fn drop_site(&mut self, name: &SiteName, condition: SiteCondition) {
@@ -227,10 +241,12 @@ impl Survey {
         self.conditions.insert(name.clone(), condition);
     }
 
-    fn check_forks(&self, database: &DatabaseName) -> Result<(), SurveyError> {
+    /// The first fork up to `until` is an error.
+    fn check_forks(&self, database: &DatabaseName, until: u64) -> Result<(), SurveyError> {
         let forks = self.catalog.history(database).into_iter().flat_map(History::forks);
-        let proven = forks.filter_map(|proof| proof.verify(self.catalog.charter()).ok()).next();
-        proven.map_or(Ok(()), |fork| {
+        let proven = forks.filter_map(|proof| proof.verify(self.catalog.charters()).ok());
+        let first = proven.min_by_key(|fork| fork.sequence);
+        first.filter(|fork| fork.sequence <= until).map_or(Ok(()), |fork| {
             let [first, second] = fork.digests;
             Err(SurveyError::Fork { database: fork.database, sequence: fork.sequence, first, second })
         })
@@ -257,21 +273,53 @@ impl Survey {
                 return Err(SiteCondition::Faulty(why));
             }
             for bytes in manifests {
-                let learned = self.catalog.learn(RecordKind::Manifest, &bytes);
-                learned.map_err(|refusal| SiteCondition::Faulty(refusal.message))?;
-                from_sequence += 1;
+                match self.catalog.learn(RecordKind::Manifest, &bytes) {
+                    Ok(()) => {}
+                    Err(refusal) if refusal.code == RefusalCode::Fork => {
+                        return Err(self.find_fork(name, database, sequence).await);
+                    }
+                    Err(refusal) => return Err(SiteCondition::Faulty(refusal.message)),
+                }
             }
+            // A site that shows old manifests again and again must not keep its visitor for ever.
+            let reached = self.catalog.history(database).map_or(0, History::head_sequence);
+            if reached < from_sequence {
+                let why = format!(
+                    "claims snapshot {sequence} as its newest, but shows others when asked for {from_sequence}"
+                );
+                return Err(SiteCondition::Faulty(why));
+            }
+            from_sequence = reached + 1;
         }
         let ours = self.catalog.history(database).and_then(|history| history.manifest(sequence)).map(Signed::digest);
         if ours != Some(digest) {
-            // Either the site lies, or its manifest proves a fork: look at it.
-            let request = Request::Manifests { database: database.clone(), from_sequence: sequence };
-            for bytes in documents(link, &request).await.map_err(|error| condition_of(&error))?.into_iter().take(1) {
-                let _fork_or_lie = self.catalog.learn(RecordKind::Manifest, &bytes);
-            }
-            return Err(SiteCondition::Faulty(format!("shows another snapshot {sequence} than the other sites")));
+            return Err(self.find_fork(name, database, sequence).await);
         }
         if sequence < newest { Err(SiteCondition::Behind { head: sequence, newest }) } else { Ok(()) }
+    }
+
+    /// The site's history is not ours: either it lies, or its first other manifest proves that the writer forked.
+    async fn find_fork(&mut self, name: &SiteName, database: &DatabaseName, shown: u64) -> SiteCondition {
+        let ours = self.head_sequence(database);
+        let lies = || SiteCondition::Faulty(format!("shows another snapshot {shown} than the other sites"));
+        let Some(link) = self.links.get_mut(name) else { return lies() };
+        let mut from_sequence = 1;
+        while from_sequence <= ours {
+            let request = Request::Manifests { database: database.clone(), from_sequence };
+            let manifests = match documents(link, &request).await {
+                Ok(manifests) if manifests.is_empty() => return lies(),
+                Ok(manifests) => manifests,
+                Err(error) => return condition_of(&error),
+            };
+            for bytes in manifests {
+                match self.catalog.learn(RecordKind::Manifest, &bytes) {
+                    Ok(()) => from_sequence += 1,
+                    Err(refusal) if refusal.code == RefusalCode::Fork => return SiteCondition::Forked(from_sequence),
+                    Err(refusal) => return SiteCondition::Faulty(refusal.message),
+                }
+            }
+        }
+        lies()
     }
 
     /// Sequence of the newest snapshot known, 0 if there is none.
@@ -313,6 +361,7 @@ async fn head_of(link: &mut Link, database: &DatabaseName) -> Result<(Head, Vec<
     let Response::Head(head) = link.call(&Request::Head { database: database.clone() }).await? else {
         return Err(link.unexpected());
     };
-    let forks = documents(link, &Request::Forks { database: database.clone() }).await?;
+    // A site that cannot show its proofs is still good for everything else.
+    let forks = documents(link, &Request::Forks { database: database.clone() }).await.unwrap_or_default();
     Ok((head, forks))
 }

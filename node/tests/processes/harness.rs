@@ -30,12 +30,21 @@ pub(crate) struct Plan {
     pub(crate) data_shards: usize,
     pub(crate) threshold: usize,
     pub(crate) databases: Vec<&'static str>,
+    /// The home that writes each database.
+    pub(crate) homes: Vec<&'static str>,
     pub(crate) stripe_mib: u32,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { site_count: 7, data_shards: 3, threshold: 3, databases: vec!["land-register"], stripe_mib: 1 }
+        Self {
+            site_count: 7,
+            data_shards: 3,
+            threshold: 3,
+            databases: vec!["land-register"],
+            homes: vec!["home"],
+            stripe_mib: 1,
+        }
     }
 }
 
@@ -130,7 +139,10 @@ impl State {
                 ])
                 .succeeded();
         }
-        state.run(&["home", "init", "--dir", "home", "--name", "Land Board"]).succeeded();
+        let homes: std::collections::BTreeSet<&str> = state.plan.homes.iter().copied().collect();
+        for home in homes {
+            state.run(&["home", "init", "--dir", home, "--name", "Land Board"]).succeeded();
+        }
         fs::write(state.path("charter.toml"), state.charter_plan(&[])).unwrap();
         state.run(&["charter", "draft", "--plan", "charter.toml", "--out", "charter.txt"]).succeeded();
         state.sign("charter", "charter.txt", &[1, 2, 3]);
@@ -157,9 +169,9 @@ impl State {
             }
         };
         let sites: Vec<String> = self.sites.iter().map(entry).collect();
-        let databases = self.plan.databases.iter().map(|name| {
+        let databases = self.plan.databases.iter().zip(&self.plan.homes).map(|(name, home)| {
             format!(
-                "[[databases]]\nname = \"{name}\"\ndata_shards = {}\nthreshold = {}\nwriters = [\"home/writer.card\"]\nstripe_mib = {}\n",
+                "[[databases]]\nname = \"{name}\"\ndata_shards = {}\nthreshold = {}\nwriters = [\"{home}/writer.card\"]\nstripe_mib = {}\n",
                 self.plan.data_shards, self.plan.threshold, self.plan.stripe_mib
             )
         });
@@ -232,26 +244,23 @@ impl State {
     }
 
     pub(crate) fn backup(&self, database: &str, source: &str) -> Said {
-        self.run(&["backup", database, "--from", source, "--dir", "home", "--charter", "charter.txt"])
+        self.backup_at("home", database, source)
+    }
+
+    pub(crate) fn backup_at(&self, home: &str, database: &str, source: &str) -> Said {
+        self.run(&["backup", database, "--from", source, "--dir", home, "--charter", "charter.txt"])
     }
 
     /// A release order for one database, signed by these officials; the recipient's key is `exile.key`.
     pub(crate) fn order(&self, database: &str, file: &str, officials: &[usize]) {
-        self.run(&[
-            "order",
-            "draft",
-            "--charter",
-            "charter.txt",
-            "--database",
-            database,
-            "--recipient",
-            "exile.key",
-            "--reason",
-            "the tests",
-            "--out",
-            file,
-        ])
-        .succeeded();
+        self.order_with(database, file, officials, &[]);
+    }
+
+    /// As [`State::order`], with more arguments.
+    pub(crate) fn order_with(&self, database: &str, file: &str, officials: &[usize], more: &[&str]) {
+        let always = ["--charter", "charter.txt", "--recipient", "exile.key", "--reason", "the tests"];
+        let draft = ["order", "draft", "--database", database, "--out", file];
+        self.run(&[&draft, &always, more].concat()).succeeded();
         self.sign("order", file, officials);
     }
 
@@ -274,6 +283,16 @@ impl Drop for State {
                 );
             }
         }
+    }
+}
+
+/// Waits for something that other processes bring about.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, seconds: u64, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "not within {seconds} s: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(100));
     }
 }
 
