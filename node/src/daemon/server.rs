@@ -1,6 +1,7 @@
 //! Answering peers. Every stream is a task; every request is identified, allowed, bounded and answered in turn.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -26,8 +27,12 @@ use crate::network::identity::public_key;
 use crate::network::mesh::PeerEvent;
 use crate::shard_store::{Put, PutError, PutRequest, ReadError, ShardStore};
 
-/// Streams served at once; a peer that opens more waits.
+/// Streams served at once; more are turned away.
 const STREAMS_MAX: usize = 512;
+/// Streams of one site, writer or recipient at once: nobody takes all of them.
+const STREAMS_PER_PEER_MAX: usize = 48;
+/// Streams of one peer outside the charter at once.
+const STREAMS_PER_STRANGER_MAX: usize = 4;
 /// Shards in memory at once, read or written.
 const SHARDS_IN_MEMORY_MAX: usize = 12;
 /// A stream without a request for this long is closed.
@@ -45,6 +50,7 @@ pub(super) struct Server {
     store: ShardStore,
     me: Option<SiteName>,
     shards: Semaphore,
+    streams: Mutex<BTreeMap<PublicKey, usize>>,
     #[cfg(feature = "test-hooks")]
     lie: Option<super::Lie>,
     #[cfg(feature = "test-hooks")]
@@ -63,6 +69,7 @@ impl Server {
             store,
             me,
             shards: Semaphore::new(SHARDS_IN_MEMORY_MAX),
+            streams: Mutex::default(),
             #[cfg(feature = "test-hooks")]
             lie: _options.lie,
             #[cfg(feature = "test-hooks")]
@@ -74,17 +81,18 @@ impl Server {
     pub(super) async fn run(self: Arc<Self>, mut incoming: libp2p_stream::IncomingStreams) {
         let mut streams = JoinSet::new();
         while let Some((peer, stream)) = incoming.next().await {
-            while streams.len() >= STREAMS_MAX {
-                streams.join_next().await;
-            }
             while streams.try_join_next().is_some() {}
-            if let Some(caller) = public_key(&peer) {
+            // A stream that is dropped is reset: an honest peer opens it again.
+            if streams.len() < STREAMS_MAX
+                && let Some(caller) = public_key(&peer)
+            {
                 streams.spawn(self.clone().serve(caller, stream));
             }
         }
     }
 
     async fn serve(self: Arc<Self>, caller: PublicKey, mut stream: libp2p::Stream) {
+        let Some(_held) = self.hold_stream(caller) else { return };
         if let Err(error) = self.serve_requests(caller, &mut stream).await {
             match error {
                 FrameError::Closed | FrameError::Io(_) => {}
@@ -93,6 +101,20 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// Counts a stream of `caller` until what is returned is dropped; `None` if it has enough of them.
+    fn hold_stream(&self, caller: PublicKey) -> Option<HeldStream<'_>> {
+        let is_stranger = self.driver.identify(caller) == Caller::Stranger;
+        let max = if is_stranger { STREAMS_PER_STRANGER_MAX } else { STREAMS_PER_PEER_MAX };
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = streams.entry(caller).or_default();
+        if *count >= max {
+            tracing::debug!(%caller, max, "too many streams: one more is turned away");
+            return None;
+        }
+        *count += 1;
+        Some(HeldStream { streams: &self.streams, caller })
     }
 
     async fn serve_requests(&self, caller: PublicKey, stream: &mut libp2p::Stream) -> Result<(), FrameError> {
@@ -371,6 +393,23 @@ impl Server {
             });
             Response::Announcements(announcements.collect())
         })
+    }
+}
+
+struct HeldStream<'a> {
+    streams: &'a Mutex<BTreeMap<PublicKey, usize>>,
+    caller: PublicKey,
+}
+
+impl Drop for HeldStream<'_> {
+    fn drop(&mut self) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = streams.get_mut(&self.caller) {
+            *count -= 1;
+            if *count == 0 {
+                streams.remove(&self.caller);
+            }
+        }
     }
 }
 
