@@ -180,6 +180,24 @@ impl ChunkIndex {
         })
     }
 
+    /// Gives out only numbers above `number` from now on.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn skip_past(&self, number: u64) -> Result<(), RedbFileError> {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = number.saturating_add(1);
+        if numbers.next >= next {
+            return Ok(());
+        }
+        self.file.write(|transaction| {
+            transaction.open_table(NUMBERS)?.insert(RESERVED, next)?;
+            Ok(())
+        })?;
+        *numbers = StripeNumbers { next, reserved: next };
+        Ok(())
+    }
+
     /// A stripe number that was never given out before, not even by a process that crashed.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! A running site: the machines of `protocol` on real disks and sockets.
 //!
 //! [`driver`] owns the machines and carries out their outputs on one thread, persisting before anything is sent.
-//! [`server`] answers peers; [`spread`] brings announcements to the other sites and asks them for what was missed.
+//! `server` answers peers; `spread` brings announcements to the other sites and asks them for what was missed.
 //! Bulk bytes go from stream to [`crate::shard_store`] and back without touching a machine.
 
 pub mod driver;

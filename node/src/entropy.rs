@@ -45,12 +45,13 @@ pub fn snapshot_rng() -> impl rand::CryptoRng + Send {
     rand_chacha::ChaCha20Rng::from_seed(*seed)
 }
 
-/// Says on standard error that the work is done and waits until standard input is closed, so that a test can search
-/// this process's memory. Only if the test asked for it.
+/// Says on standard error where the work is and waits for a byte of standard input, so that a test can search this
+/// process's memory. Only if the test asked for it, with a list of points separated by commas.
 #[cfg(feature = "test-hooks")]
-pub fn wait_for_search() {
-    if std::env::var_os("LEGATION_TEST_WAIT").is_some() {
-        eprintln!("ready for the search");
+pub fn wait_for_search(point: &str) {
+    let asked = std::env::var("LEGATION_TEST_WAIT").is_ok_and(|points| points.split(',').any(|asked| asked == point));
+    if asked {
+        eprintln!("ready for the search: {point}");
         let _end = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
     }
 }

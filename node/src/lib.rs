@@ -10,6 +10,8 @@ pub mod connector;
 pub mod daemon;
 pub mod entropy;
 pub mod exit_code;
+#[cfg(feature = "test-hooks")]
+pub mod fault_point;
 pub mod keystore;
 pub mod machine_state;
 pub mod network;

@@ -226,6 +226,15 @@ fn finish(ticket: Option<Ticket>, result: Result<Response, Refusal>, outputs: &m
     }
 }
 
+/// The version that a manifest names.
+fn charter_of<'a>(charters: &'a CharterChain, signed: &Signed<Manifest>) -> Result<&'a Charter, Refusal> {
+    let named = signed.document().charter;
+    let version = charters.iter().find(|version| version.digest() == named);
+    version
+        .map(Signed::document)
+        .ok_or_else(|| Refusal::new(RefusalCode::Charter, format!("the manifest's charter {named} is not known here")))
+}
+
 fn manifest_refusal(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(RefusalCode::Manifest, why)
 }
@@ -233,11 +242,7 @@ fn manifest_refusal(why: impl std::fmt::Display) -> Refusal {
 impl Catalog {
     /// The charter version that a manifest says it was written under.
     fn charter_of(&self, signed: &Signed<Manifest>) -> Result<&Charter, Refusal> {
-        let named = signed.document().charter;
-        let version = self.charters.iter().find(|version| version.digest() == named);
-        version.map(Signed::document).ok_or_else(|| {
-            Refusal::new(RefusalCode::Charter, format!("the manifest's charter {named} is not known here"))
-        })
+        charter_of(&self.charters, signed)
     }
 }
 

@@ -19,6 +19,8 @@ pub const TEXT_BYTES_MAX: usize = 512;
 pub const CHARTER_BYTES_MAX: usize = 2 << 20;
 /// A manifest in bytes at the most: about 70,000 new stripes (1.1 TiB) in seven shards.
 pub const MANIFEST_BYTES_MAX: usize = 16 << 20;
+/// The highest number of a stripe: a writer that skips ahead must not use the numbers up.
+pub const STRIPE_NUMBER_MAX: u64 = 1 << 48;
 /// Any other document in bytes at the most.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
 /// A sealed root in bytes at the most.

@@ -3,7 +3,7 @@
 //! A chunk is named and keyed by its own plaintext under the database's dedup secret, so unchanged data is found
 //! again without anybody keeping its key. A sealed chunk is
 //! `mode (1) || nonce (12) || AES-256-GCM ciphertext || tag (16)` with `chunk id || mode` as associated data.
-//! This module never reuses a nonce: [`nonce`] makes that a type. Read next: [`key_derivation`].
+//! This module never reuses a nonce: `nonce` makes that a type. Read next: [`key_derivation`].
 //!
 //! # Security
 //! AES-256-GCM does not commit to its key. Here that is harmless: the key of a chunk follows from the hash that its

@@ -8,7 +8,9 @@ use super::home::HomeArguments;
 use super::keys::Passphrases;
 use super::{Failure, Output, runtime};
 use crate::chunk_index::ChunkIndex;
+use crate::connector::sqlite::remove_leftover_copies;
 use crate::connector::{CaptureOptions, Source};
+use crate::exit_code::ExitCode;
 use crate::machine_state::MachineState;
 use crate::network::{Mesh, MeshOptions};
 use crate::pipeline::backup::{BackupContext, BackupReport, backup};
@@ -44,6 +46,8 @@ pub(super) fn run(arguments: &BackupArguments, passphrases: &Passphrases, output
         state: MachineState::open(&dir.join("home.redb"))?,
         capture: CaptureOptions::new(&scratch),
     };
+    // The state file is open, so no other backup of this home runs: what is left is readable and nobody's.
+    remove_leftover_copies(&scratch).map_err(|error| Failure::new(ExitCode::LocalStorage, error))?;
     let progress = if output.is_json() { Progress::hidden() } else { Progress::bytes("backup", source.size_bytes()) };
     let report = runtime()?.block_on(async {
         let (mesh, _events) = Mesh::start(&context.writer, &MeshOptions::default()).await?;
@@ -53,7 +57,7 @@ pub(super) fn run(arguments: &BackupArguments, passphrases: &Passphrases, output
     let value = serde_json::to_value(&report).map_err(Failure::unexpected)?;
     output.result(&value, || words(&report));
     #[cfg(feature = "test-hooks")]
-    crate::entropy::wait_for_search();
+    crate::entropy::wait_for_search("finished");
     Ok(())
 }
 

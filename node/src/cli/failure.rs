@@ -158,7 +158,7 @@ impl From<BackupError> for Failure {
             BackupError::Pack(PackError::Seal(_) | PackError::Stopped)
             | BackupError::Seal(_)
             | BackupError::Worker(_) => ExitCode::Unexpected,
-            BackupError::Upload { .. } => ExitCode::SitesUnreachable,
+            BackupError::Upload { .. } | BackupError::NotShown { .. } => ExitCode::SitesUnreachable,
             BackupError::Fork { .. } => ExitCode::Fork,
             BackupError::NotDurable(_) => ExitCode::NotDurable,
         };

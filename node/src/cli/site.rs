@@ -155,10 +155,8 @@ fn serve(arguments: &RunArguments, passphrases: &Passphrases, output: &Output) -
     let dir = &arguments.dir;
     let charters = documents::charter_of(dir, arguments.charter.as_deref())?;
     let keys = passphrases.site(&key_path(dir))?;
-    let quota_bytes =
-        charters.charter().databases.iter().map(|database| (database.name.to_string(), database.quota_bytes)).collect();
     let capacity_bytes = arguments.capacity_mib.map(|mib| mib.saturating_mul(1 << 20));
-    let store = StoreOptions { quota_bytes, capacity_bytes, ..StoreOptions::default() };
+    let store = StoreOptions { capacity_bytes, ..StoreOptions::default() };
     let options = SiteOptions {
         listen: arguments.listen.clone(),
         store,

@@ -74,6 +74,8 @@ impl SqliteCapture {
         let scratch =
             tempfile::Builder::new().prefix(COPY_PREFIX).tempfile_in(&options.scratch_dir).map_err(scratch_error)?;
         copy(path, scratch.path(), options)?;
+        #[cfg(feature = "test-hooks")]
+        crate::fault_point::FaultPoint::ScratchCopy.pass();
         if options.sqlite_check {
             check(path, scratch.path())?;
         }

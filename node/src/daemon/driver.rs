@@ -109,7 +109,14 @@ impl Driver {
         let (announce, announcements) = mpsc::channel(QUEUE * 4);
         let worker = Worker { machines: machines.clone(), state, keys, store, announce };
         let builder = std::thread::Builder::new().name("machines".to_owned());
-        drop(builder.spawn(move || worker.run(receive_jobs)).map_err(DriverError::Thread)?);
+        let run = move || {
+            // Without its machines a site would go on answering from what it knew: it must not.
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| worker.run(receive_jobs))).is_err() {
+                tracing::error!("a machine failed: stopping, nothing was acknowledged");
+                std::process::exit(crate::exit_code::ExitCode::Unexpected.number().into());
+            }
+        };
+        drop(builder.spawn(run).map_err(DriverError::Thread)?);
         Ok((Self { machines, jobs }, announcements))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use protocol::catalog;
-use protocol::identifier::SiteName;
+use protocol::identifier::{DatabaseName, SiteName};
 use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX, STRANGER_FRAME_BYTES_MAX};
 use protocol::machine::{Announcement, SiteKeys};
 use protocol::release::{self, LogEntry};
@@ -27,14 +27,18 @@ use crate::network::identity::public_key;
 use crate::network::mesh::PeerEvent;
 use crate::shard_store::{Put, PutError, PutRequest, ReadError, ShardStore};
 
-/// Streams served at once; more are turned away.
+/// Streams served at once; a peer that opens more waits.
 const STREAMS_MAX: usize = 512;
-/// Streams of one site, writer or recipient at once: nobody takes all of them.
-const STREAMS_PER_PEER_MAX: usize = 48;
-/// Streams of one peer outside the charter at once.
-const STREAMS_PER_STRANGER_MAX: usize = 4;
 /// Shards in memory at once, read or written.
 const SHARDS_IN_MEMORY_MAX: usize = 12;
+/// Streams of one peer,
+const STREAMS_PER_PEER_MAX: usize = 24;
+/// and of one that is not in the charter.
+const STREAMS_PER_STRANGER_MAX: usize = 2;
+/// Shards of one peer in memory at once.
+const SHARDS_PER_PEER_MAX: usize = 4;
+/// One request is answered within this time or not at all.
+const ANSWER_LIMIT: Duration = Duration::from_secs(600);
 /// A stream without a request for this long is closed.
 const IDLE: Duration = Duration::from_secs(600);
 /// How long a peer outside the charter may stay without showing a release order.
@@ -50,11 +54,16 @@ pub(super) struct Server {
     store: ShardStore,
     me: Option<SiteName>,
     shards: Semaphore,
-    streams: Mutex<BTreeMap<PublicKey, usize>>,
+    peers: Mutex<BTreeMap<PublicKey, Arc<Peer>>>,
     #[cfg(feature = "test-hooks")]
     lie: Option<super::Lie>,
     #[cfg(feature = "test-hooks")]
     keys: Arc<SiteKeys>,
+}
+
+/// What all streams of one peer share.
+struct Peer {
+    shards: Semaphore,
 }
 
 impl Server {
@@ -69,7 +78,7 @@ impl Server {
             store,
             me,
             shards: Semaphore::new(SHARDS_IN_MEMORY_MAX),
-            streams: Mutex::default(),
+            peers: Mutex::new(BTreeMap::new()),
             #[cfg(feature = "test-hooks")]
             lie: _options.lie,
             #[cfg(feature = "test-hooks")]
@@ -81,19 +90,30 @@ impl Server {
     pub(super) async fn run(self: Arc<Self>, mut incoming: libp2p_stream::IncomingStreams) {
         let mut streams = JoinSet::new();
         while let Some((peer, stream)) = incoming.next().await {
+            while streams.len() >= STREAMS_MAX {
+                streams.join_next().await;
+            }
             while streams.try_join_next().is_some() {}
-            // A stream that is dropped is reset: an honest peer opens it again.
-            if streams.len() < STREAMS_MAX
-                && let Some(caller) = public_key(&peer)
-            {
-                streams.spawn(self.clone().serve(caller, stream));
+            let Some(caller) = public_key(&peer) else { continue };
+            let is_stranger = self.driver.identify(caller) == Caller::Stranger;
+            let streams_max = if is_stranger { STREAMS_PER_STRANGER_MAX } else { STREAMS_PER_PEER_MAX };
+            let peer = self.peer(caller);
+            // The caller holds one handle and every stream another: dropping the stream refuses it.
+            if Arc::strong_count(&peer) <= streams_max + 1 {
+                streams.spawn(self.clone().serve(caller, peer, stream));
             }
         }
     }
 
-    async fn serve(self: Arc<Self>, caller: PublicKey, mut stream: libp2p::Stream) {
-        let Some(_held) = self.hold_stream(caller) else { return };
-        if let Err(error) = self.serve_requests(caller, &mut stream).await {
+    /// What one peer shares among its streams; peers without a stream are forgotten.
+    fn peer(&self, caller: PublicKey) -> Arc<Peer> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.retain(|_key, peer| Arc::strong_count(peer) > 1);
+        peers.entry(caller).or_insert_with(|| Arc::new(Peer { shards: Semaphore::new(SHARDS_PER_PEER_MAX) })).clone()
+    }
+
+    async fn serve(self: Arc<Self>, caller: PublicKey, peer: Arc<Peer>, mut stream: libp2p::Stream) {
+        if let Err(error) = self.serve_requests(caller, &peer, &mut stream).await {
             match error {
                 FrameError::Closed | FrameError::Io(_) => {}
                 FrameError::Stalled | FrameError::TooLong { .. } | FrameError::Decode(_) => {
@@ -103,21 +123,12 @@ impl Server {
         }
     }
 
-    /// Counts a stream of `caller` until what is returned is dropped; `None` if it has enough of them.
-    fn hold_stream(&self, caller: PublicKey) -> Option<HeldStream<'_>> {
-        let is_stranger = self.driver.identify(caller) == Caller::Stranger;
-        let max = if is_stranger { STREAMS_PER_STRANGER_MAX } else { STREAMS_PER_PEER_MAX };
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = streams.entry(caller).or_default();
-        if *count >= max {
-            tracing::debug!(%caller, max, "too many streams: one more is turned away");
-            return None;
-        }
-        *count += 1;
-        Some(HeldStream { streams: &self.streams, caller })
-    }
-
-    async fn serve_requests(&self, caller: PublicKey, stream: &mut libp2p::Stream) -> Result<(), FrameError> {
+    async fn serve_requests(
+        &self,
+        caller: PublicKey,
+        peer: &Peer,
+        stream: &mut libp2p::Stream,
+    ) -> Result<(), FrameError> {
         loop {
             let is_stranger = self.driver.identify(caller) == Caller::Stranger;
             let (bytes_max, idle) =
@@ -142,7 +153,12 @@ impl Server {
                 }
                 continue;
             }
-            self.answer(caller, request, stream).await?;
+            let is_bulk =
+                matches!(request, Request::PutShard { .. } | Request::Shard { .. } | Request::ShardRange { .. });
+            // One peer, however slow, takes only its part of the memory for shards, and not for ever.
+            let _permit = if is_bulk { peer.shards.acquire().await.ok() } else { None };
+            let answered = tokio::time::timeout(ANSWER_LIMIT, self.answer(caller, request, stream)).await;
+            answered.unwrap_or(Err(FrameError::Stalled))?;
         }
     }
 
@@ -174,7 +190,7 @@ impl Server {
                     stripe_number,
                     shard_index: ShardIndex::new(shard_index),
                 };
-                match self.check_placement(&database, shard_index) {
+                match self.check_placement(&database, shard_index, request.bytes) {
                     Ok(()) => self.put_shard(request, body).await.map(|()| Response::Done),
                     Err(refusal) => Err(refusal),
                 }
@@ -188,16 +204,24 @@ impl Server {
         frame::write_frame(stream, &result.unwrap_or_else(Response::Refused)).await
     }
 
-    fn check_placement(&self, database: &protocol::identifier::DatabaseName, shard_index: u8) -> Result<(), Refusal> {
-        let placed = self.driver.read(|machines| {
-            let entry = machines.catalog.charter().database(database);
-            entry.zip(self.me.as_ref()).and_then(|(entry, me)| entry.shard_index_of(me))
+    /// Placement and quota by the newest charter known here.
+    fn check_placement(&self, database: &DatabaseName, shard_index: u8, bytes: u64) -> Result<(), Refusal> {
+        let (placed, quota_bytes) = self.driver.read(|machines| {
+            let entry = machines.catalog.charter().database(database).zip(self.me.as_ref());
+            entry.map_or((None, 0), |(entry, me)| (entry.shard_index_of(me), entry.quota_bytes))
         });
-        if placed == Some(ShardIndex::new(shard_index)) {
-            return Ok(());
+        if placed != Some(ShardIndex::new(shard_index)) {
+            let why = format!("the charter does not place shard {shard_index} of {database} at this site");
+            return Err(Refusal::new(RefusalCode::NotAllowed, why));
         }
-        let why = format!("the charter does not place shard {shard_index} of {database} at this site");
-        Err(Refusal::new(RefusalCode::NotAllowed, why))
+        let stored_bytes = self.store.stored_bytes(database.as_str());
+        if stored_bytes.saturating_add(bytes) > quota_bytes {
+            let why = format!(
+                "{database} may hold {quota_bytes} bytes here and holds {stored_bytes}: raise quota_gib in the charter"
+            );
+            return Err(Refusal::new(RefusalCode::Quota, why));
+        }
+        Ok(())
     }
 
     async fn put_shard(&self, request: PutRequest, body: Vec<u8>) -> Result<(), Refusal> {
@@ -355,7 +379,7 @@ impl Server {
         &self,
         answer: Result<Response, Refusal>,
         order: Digest,
-        asked: &protocol::identifier::DatabaseName,
+        asked: &DatabaseName,
         sequence: u64,
     ) -> Result<Response, Refusal> {
         let Response::Share { index, mut sealed } = answer? else { return Ok(Response::Done) };
@@ -386,30 +410,21 @@ impl Server {
     fn release_log(&self, from: u64) -> Response {
         let skip = usize::try_from(from).unwrap_or(usize::MAX);
         self.driver.read(|machines| {
-            let entries = machines.release.log().iter().skip(skip).take(PAGE_ENTRIES_MAX / 16);
-            let announcements = entries.map(|entry| match entry {
-                LogEntry::Order(order) => Announcement::Order(order.encode().into()),
-                LogEntry::Notice(notice) => Announcement::Notice(notice.encode().into()),
+            let mut bytes = 0;
+            let announcements =
+                machines.release.log().iter().skip(skip).take(PAGE_ENTRIES_MAX).map(|entry| match entry {
+                    LogEntry::Order(order) => Announcement::Order(order.encode().into()),
+                    LogEntry::Notice(notice) => Announcement::Notice(notice.encode().into()),
+                });
+            let fitting = announcements.take_while(|announcement| {
+                let (Announcement::Order(document) | Announcement::Notice(document)) = announcement else {
+                    return false;
+                };
+                bytes += document.len();
+                bytes <= ANSWER_BYTES_MAX
             });
-            Response::Announcements(announcements.collect())
+            Response::Announcements(fitting.collect())
         })
-    }
-}
-
-struct HeldStream<'a> {
-    streams: &'a Mutex<BTreeMap<PublicKey, usize>>,
-    caller: PublicKey,
-}
-
-impl Drop for HeldStream<'_> {
-    fn drop(&mut self) {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = streams.get_mut(&self.caller) {
-            *count -= 1;
-            if *count == 0 {
-                streams.remove(&self.caller);
-            }
-        }
     }
 }
 

@@ -27,6 +27,8 @@ const BACKLOG: usize = 1_024;
 const ROUND: Duration = Duration::from_secs(5);
 /// A site that was started again has its log in another order, so every so many rounds it is read from the beginning.
 const ROUNDS_OF_ONE_LOG: u64 = 12;
+/// Pages of the release log read from one site in one round; the next round goes on.
+const LOG_PAGES_PER_ROUND: usize = 16;
 /// How long news waits for company before a site is called.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 
@@ -97,7 +99,7 @@ async fn ask(driver: &Driver, link: &mut Link, log_position: &mut u64) -> Result
     for bytes in documents(link, &Request::Charters { from_version: next_version }).await? {
         let _refused = tell(driver, Announcement::Charter(bytes)).await;
     }
-    loop {
+    for _page in 0..LOG_PAGES_PER_ROUND {
         let request = Request::ReleaseLog { from: *log_position };
         let Response::Announcements(entries) = link.call(&request).await? else { return Err(link.unexpected()) };
         if entries.is_empty() {
@@ -130,10 +132,14 @@ async fn catch_up(driver: &Driver, link: &mut Link, database: &DatabaseName, hea
         if manifests.is_empty() {
             break;
         }
-        from_sequence += manifests.len() as u64;
         for bytes in manifests {
             let _refused = tell(driver, Announcement::Manifest(bytes)).await;
         }
+        let reached = driver.read(|machines| machines.catalog.history(database).map_or(0, History::head_sequence));
+        if reached < from_sequence {
+            break; // it shows nothing that is of use here
+        }
+        from_sequence = reached + 1;
     }
     look_for_fork(driver, link, database, their_head, their_digest).await?;
     // Receipts of the newest snapshot are what decides whether it is durable; older ones came with their news.

@@ -18,6 +18,11 @@ const TRIES_MAX: u32 = 3;
 /// Pause before the second try; doubled after each.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A whole control call takes at most this long, however slowly the answer drips.
+const CONTROL_LIMIT: Duration = Duration::from_secs(120);
+/// A whole shard takes at most this long.
+const BULK_LIMIT: Duration = Duration::from_secs(600);
+
 /// Why a call brought no answer to use. Every variant names the site.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -164,7 +169,9 @@ impl Link {
                 Some(stream) => stream,
                 None => self.dialer.open().await?,
             };
-            match exchange_once(&mut stream, request, body, bytes_max).await {
+            let limit = if bytes_max == 0 && body.is_empty() { CONTROL_LIMIT } else { BULK_LIMIT };
+            let exchanged = tokio::time::timeout(limit, exchange_once(&mut stream, request, body, bytes_max)).await;
+            match exchanged.unwrap_or(Err(FrameError::Stalled)) {
                 Ok((Response::Refused(refusal), _)) => {
                     // A shard that was refused may not have been read to its end: the stream is out of step.
                     self.stream = body.is_empty().then_some(stream);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use protocol::contents::ContentsRoot;
-use protocol::document::{CharterChain, Database, LiveStripes, Stripe};
+use protocol::document::{CharterChain, Database, LiveStripe, LiveStripes, Stripe};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::placement::durability::Durability;
 use protocol::signature::Keypair;
@@ -19,16 +19,16 @@ use tokio::sync::mpsc;
 use super::pack::{self, InFlight, PackCounts, PackError, Packer, PackerParts, Piece};
 use super::survey::{Survey, SurveyError, list, survey};
 use super::upload::{self, Sites, UploadError};
-use crate::chunk_index::{ChunkIndex, ChunkIndexError, StripeState};
+use crate::chunk_index::{ChunkIndex, ChunkIndexError, StripeRecord, StripeState};
 use crate::clock::Monotonic;
 use crate::connector::{CaptureOptions, CaptureSummary, Source, open_capture};
-use crate::machine_state::{AppendError, MachineState};
+use crate::machine_state::{AppendError, MachineState, Record, RecordKind};
 use crate::network::Mesh;
 use crate::progress::Progress;
 use crate::redb_file::RedbFileError;
 
 /// Batches between reader and packer.
-const BATCHES_MAX: usize = 2;
+const BATCHES_MAX: usize = 1;
 /// Full stripes between packer and coder.
 const FULL_STRIPES_MAX: usize = 1;
 
@@ -81,6 +81,19 @@ pub enum BackupError {
     /// Sharing or sealing failed.
     #[error("cannot seal the snapshot: {0}")]
     Seal(String),
+    /// The sites that answer do not show what this home signed last.
+    #[error(
+        "this home signed snapshot {sequence} of {database} before, but no site that answers shows it: signing another one \
+         would fork the history. Bring the sites back that hold it and run the same command again. In trouble: {troubles}"
+    )]
+    NotShown {
+        /// The database.
+        database: DatabaseName,
+        /// The snapshot that was signed last.
+        sequence: u64,
+        /// Sites in trouble.
+        troubles: String,
+    },
     /// A site holds another history.
     #[error("site {site} refuses the manifest: {why}")]
     Fork {
@@ -145,7 +158,7 @@ pub struct BackupReport {
     /// What was packed.
     #[serde(flatten)]
     pub counts: PackCounts,
-    /// Shards sent to all sites together, in bytes.
+    /// New shards that this run brought to all sites together, in bytes; what it remade for a site is not counted.
     pub sent_bytes: u64,
     /// From start to last receipt.
     pub seconds: f64,
@@ -173,8 +186,9 @@ pub async fn backup(
     }
     survey.read_history(database).await?;
     publish::deliver_outbox(context, &mut survey, &entry).await?;
+    publish::check_last_signed(context, &survey, database)?;
     let live = survey.catalog.history(database).map(|history| history.live_stripes().clone()).unwrap_or_default();
-    let usable = usable_stripes(&context.index, &entry, &survey, &live)?;
+    let usable = usable_stripes(context, &entry, &survey, &live)?;
 
     let sites = Arc::new(Sites::new(&survey.links));
     let packed = pack_and_upload(context, &entry, source, &usable, sites.clone(), progress);
@@ -182,13 +196,20 @@ pub async fn backup(
     progress.say("sharing the key");
 
     let change = changes(&context.index, &live, packed.stripes, &packed.referenced)?;
-    let sent_bytes = change.sent_bytes;
     let sealed = seal::seal(context, &survey, &entry, change, &packed.root)?;
+    #[cfg(feature = "test-hooks")]
+    {
+        crate::fault_point::FaultPoint::Seal.pass();
+        crate::entropy::wait_for_search("sealed");
+    }
     let numbers = sealed.stripe_numbers();
     let published = publish::publish(context, &mut survey, &entry, &sealed, sites.failures()).await?;
+    #[cfg(feature = "test-hooks")]
+    crate::fault_point::FaultPoint::Published.pass();
     context.index.publish(&numbers, sealed.sequence())?;
 
-    let report = report(database, &published, packed.counts, sent_bytes, &packed.summary, started.elapsed_ms());
+    let report =
+        report(database, &published, packed.counts, sites.stored_bytes(), &packed.summary, started.elapsed_ms());
     progress.finish();
     if report.durable { Ok(report) } else { Err(BackupError::NotDurable(Box::new(report))) }
 }
@@ -203,26 +224,27 @@ fn name_troubles(error: BackupError, survey: &Survey) -> BackupError {
 /// Stripes that new contents may refer to. Numbers that any manifest ever used are never used again, even by a home
 /// that lost its index.
 fn usable_stripes(
-    index: &ChunkIndex,
+    context: &BackupContext,
     entry: &Database,
     survey: &Survey,
     live: &LiveStripes,
 ) -> Result<BTreeSet<u64>, BackupError> {
+    let index = &context.index;
     let history = survey.catalog.history(&entry.name);
     let used = history.into_iter().flat_map(|history| history.manifests_from(1));
     let newest_used = used.flat_map(|manifest| &manifest.document().stripes_added).map(|stripe| stripe.number).max();
     if let Some(newest_used) = newest_used {
-        while index.next_stripe_number()? <= newest_used {}
+        index.skip_past(newest_used)?;
     }
-    let mut usable = BTreeSet::new();
-    let mut stale = Vec::new();
+    let same_charter = begin_under_charter(context, survey, &entry.name)?;
+    let (mut usable, mut stale) = (BTreeSet::new(), Vec::new());
     for (number, record) in index.stripes(0, usize::MAX)? {
-        let is_usable = match record.state {
-            StripeState::Published { .. } => live.get(number).is_some(),
-            StripeState::Pending if live.get(number).is_some() => true,
-            StripeState::Pending => {
+        let is_usable = match (live.get(number), record.state) {
+            (Some(live), _) => is_same_stripe(&record, live, entry),
+            (None, StripeState::Published { .. }) => false,
+            (None, StripeState::Pending) => {
                 let stored = record.shards.iter().filter(|shard| shard.stored).count();
-                record.shards.len() == entry.placement.len() && stored >= usize::from(entry.data_shards)
+                same_charter && stored >= usize::from(entry.data_shards)
             }
         };
         if is_usable {
@@ -233,6 +255,27 @@ fn usable_stripes(
     }
     index.forget_stripes(&stale)?;
     Ok(usable)
+}
+
+/// A stripe of the head is referred to only if it is what this home stored, and lies as the charter wants it now:
+/// another copy of this home may have used the number, and a stripe under an older placement would never come to lie
+/// at the new sites.
+fn is_same_stripe(record: &StripeRecord, live: &LiveStripe, entry: &Database) -> bool {
+    let roots = live.stripe.roots.chunks_exact(32);
+    record.shards.len() == roots.len()
+        && record.shards.iter().zip(roots).all(|(shard, root)| shard.root == root)
+        && *live.placement == *entry.placement
+        && live.layout.parameters().data_shards() == usize::from(entry.data_shards)
+}
+
+/// Whether stripes that an interrupted run stored were coded and placed under the same charter as now.
+fn begin_under_charter(context: &BackupContext, survey: &Survey, database: &DatabaseName) -> Result<bool, BackupError> {
+    let key = [b"stored-under\0", database.as_str().as_bytes()].concat();
+    let digest = survey.catalog.charters().newest().digest();
+    let before = context.state.get(RecordKind::Outbox, &key)?;
+    let value = digest.as_bytes();
+    context.state.append(&[Record { kind: RecordKind::Outbox, key: &key, value }])?;
+    Ok(before.is_some_and(|before| before == value))
 }
 
 struct Packed {
@@ -285,9 +328,11 @@ fn pack_source(
     progress: &Progress,
 ) -> Result<Packing, PackError> {
     let capture = open_capture(source, options)?;
-    let stripe_bytes = parts.stripe_bytes;
     let (send, receive) = sync_channel::<Result<Piece, PackError>>(BATCHES_MAX);
+    let stripe_bytes = parts.stripe_bytes;
     std::thread::scope(|scope| {
+        // Owned in here: whichever way this ends, the reader's next send fails and it ends too.
+        let receive = receive;
         let reader = scope.spawn(move || {
             if let Err(error) = pack::read_source(capture, stripe_bytes, progress, &send) {
                 // The packer is waiting: it passes the error on.
@@ -310,7 +355,6 @@ fn pack_source(
 struct Change {
     added: Vec<Stripe>,
     dropped: Vec<u64>,
-    sent_bytes: u64,
 }
 
 fn changes(
@@ -319,8 +363,6 @@ fn changes(
     stored_now: Vec<Stripe>,
     referenced: &BTreeSet<u64>,
 ) -> Result<Change, BackupError> {
-    let shard_bytes = |stripe: &Stripe| u64::from(stripe.payload_bytes) * (stripe.roots.len() as u64 / 32);
-    let sent_bytes = stored_now.iter().map(shard_bytes).sum();
     let mut added: BTreeMap<u64, Stripe> = stored_now.into_iter().map(|stripe| (stripe.number, stripe)).collect();
     // Stripes of an interrupted run that turned out to be useful.
     for number in referenced.iter().filter(|number| live.get(**number).is_none()) {
@@ -332,7 +374,7 @@ fn changes(
         added.insert(*number, Stripe { number: *number, payload_bytes: record.payload_bytes, roots });
     }
     let dropped = live.iter().map(|live| live.stripe.number).filter(|number| !referenced.contains(number)).collect();
-    Ok(Change { added: added.into_values().collect(), dropped, sent_bytes })
+    Ok(Change { added: added.into_values().collect(), dropped })
 }
 
 /// What publishing came to.

@@ -248,7 +248,8 @@ impl Fetcher {
         let request = Request::ShardRange { root, offset: range.start, bytes };
         let bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_add(RANGE_PROOF_BYTES_MAX);
         let answer = tokio::time::timeout(HEDGE_MIN, source.fetch(&request, bytes_max)).await;
-        let proof = answer.map_err(|_slow| source.blame(TOO_SLOW))?.map_err(|error| source.blame(&error.to_string()))?;
+        let proof =
+            answer.map_err(|_slow| source.blame(TOO_SLOW))?.map_err(|error| source.blame(&error.to_string()))?;
         let shard_bytes = live.layout.shard_bytes() as u64;
         shard_tree::verify_range(&root, shard_bytes, range, &proof)
             .map_err(|error| source.blame(&format!("site {site} served a range that does not prove: {error}")))

@@ -106,12 +106,14 @@ pub(super) fn read_source(
     hand_on(Piece::End(capture.finish()?))
 }
 
-/// Small stripes take small chunks: a chunk lies in one stripe.
+/// Cuts as the file asks for. A chunk goes into one stripe, so stripes of less than a few MiB have smaller chunks.
 fn chunker(cut: CutHint, stripe_bytes: usize) -> Result<Chunker, PackError> {
     Ok(match cut {
         CutHint::ContentDefined => {
-            let max_bytes = ContentDefined::default().max_bytes().min(stripe_bytes / 2);
-            Chunker::ContentDefined(ContentDefined::new(max_bytes / 3, max_bytes).map_err(seal_error)?)
+            let usual = ContentDefined::default();
+            let max_bytes = usual.max_bytes().min(stripe_bytes / 2);
+            let min_bytes = usual.min_bytes().min(max_bytes / 3);
+            Chunker::ContentDefined(ContentDefined::new(min_bytes, max_bytes).map_err(seal_error)?)
         }
         CutHint::Pages { unit_bytes } => {
             let unit_bytes = usize::try_from(unit_bytes).unwrap_or(usize::MAX);

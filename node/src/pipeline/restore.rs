@@ -29,7 +29,7 @@ use contents::ContentsReader;
 use windows::{Opener, Windows};
 
 /// Windows fetched and opened at once.
-const WINDOWS_AT_ONCE: usize = 3;
+const WINDOWS_AT_ONCE: usize = 2;
 
 /// Why nothing (or not all) was restored.
 #[derive(Debug, thiserror::Error)]

@@ -244,8 +244,9 @@ impl Survey {
     /// The first fork up to `until` is an error.
     fn check_forks(&self, database: &DatabaseName, until: u64) -> Result<(), SurveyError> {
         let forks = self.catalog.history(database).into_iter().flat_map(History::forks);
-        let proven = forks.filter_map(|proof| proof.verify(self.catalog.charter()).ok()).next();
-        proven.filter(|fork| fork.sequence <= until).map_or(Ok(()), |fork| {
+        let proven = forks.filter_map(|proof| proof.verify(self.catalog.charters()).ok());
+        let first = proven.min_by_key(|fork| fork.sequence);
+        first.filter(|fork| fork.sequence <= until).map_or(Ok(()), |fork| {
             let [first, second] = fork.digests;
             Err(SurveyError::Fork { database: fork.database, sequence: fork.sequence, first, second })
         })
@@ -273,13 +274,22 @@ impl Survey {
             }
             for bytes in manifests {
                 match self.catalog.learn(RecordKind::Manifest, &bytes) {
-                    Ok(()) => from_sequence += 1,
+                    Ok(()) => {}
                     Err(refusal) if refusal.code == RefusalCode::Fork => {
                         return Err(self.find_fork(name, database, sequence).await);
                     }
                     Err(refusal) => return Err(SiteCondition::Faulty(refusal.message)),
                 }
             }
+            // A site that shows old manifests again and again must not keep its visitor for ever.
+            let reached = self.catalog.history(database).map_or(0, History::head_sequence);
+            if reached < from_sequence {
+                let why = format!(
+                    "claims snapshot {sequence} as its newest, but shows others when asked for {from_sequence}"
+                );
+                return Err(SiteCondition::Faulty(why));
+            }
+            from_sequence = reached + 1;
         }
         let ours = self.catalog.history(database).and_then(|history| history.manifest(sequence)).map(Signed::digest);
         if ours != Some(digest) {
@@ -351,6 +361,7 @@ async fn head_of(link: &mut Link, database: &DatabaseName) -> Result<(Head, Vec<
     let Response::Head(head) = link.call(&Request::Head { database: database.clone() }).await? else {
         return Err(link.unexpected());
     };
-    let forks = documents(link, &Request::Forks { database: database.clone() }).await?;
+    // A site that cannot show its proofs is still good for everything else.
+    let forks = documents(link, &Request::Forks { database: database.clone() }).await.unwrap_or_default();
     Ok((head, forks))
 }

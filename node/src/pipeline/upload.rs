@@ -1,6 +1,7 @@
 //! Coding stripes and bringing every shard to its site; a few stripes at a time.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
@@ -18,7 +19,7 @@ use crate::chunk_index::{ChunkIndex, ChunkIndexError, StripeRecord, StripeShard,
 use crate::network::Link;
 
 /// Stripes coded or under way at once: enough to keep the wire and the disks busy while the next one is packed.
-const STRIPES_IN_FLIGHT: usize = 3;
+const STRIPES_IN_FLIGHT: usize = 2;
 /// Streams to one site.
 const STREAMS_PER_SITE: usize = 2;
 
@@ -46,6 +47,7 @@ pub enum UploadError {
 /// The sites' ends of an upload.
 pub(super) struct Sites {
     ends: BTreeMap<SiteName, SiteEnd>,
+    stored_bytes: AtomicU64,
 }
 
 struct SiteEnd {
@@ -61,13 +63,19 @@ impl Sites {
             streams: Semaphore::new(STREAMS_PER_SITE),
             failure: Mutex::new(None),
         };
-        Self { ends: links.iter().map(|(name, link)| (name.clone(), end(link))).collect() }
+        let ends = links.iter().map(|(name, link)| (name.clone(), end(link))).collect();
+        Self { ends, stored_bytes: AtomicU64::new(0) }
     }
 
     /// Sites that failed, with the reason.
     pub(super) fn failures(&self) -> BTreeMap<SiteName, String> {
         let failure = |end: &SiteEnd| end.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.ends.iter().filter_map(|(name, end)| Some((name.clone(), failure(end)?))).collect()
+    }
+
+    /// Bytes of the shards that their sites said they have.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.stored_bytes.load(Ordering::Relaxed)
     }
 
     /// Brings one shard; false if the site is not there or has failed, now or before.
@@ -81,7 +89,10 @@ impl Sites {
         let result = link.put(request, shard).await;
         end.links.lock().await.push(link);
         match result {
-            Ok(()) => true,
+            Ok(()) => {
+                self.stored_bytes.fetch_add(shard.len() as u64, Ordering::Relaxed);
+                true
+            }
             Err(error) => {
                 tracing::warn!(%error, "this site takes no more shards in this run");
                 *end.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());

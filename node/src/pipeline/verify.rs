@@ -76,7 +76,7 @@ pub async fn verify(survey: &Survey, entry: &Database, sequence: u64, progress: 
     let receipts: Vec<Receipt> = (history.into_iter())
         .flat_map(|history| history.receipts(sequence))
         .map(Signed::document)
-        .map(|receipt| Receipt { holds_shards: proven(&receipt.site), ..receipt.clone() })
+        .map(|receipt| Receipt { holds_shards: receipt.holds_shards && proven(&receipt.site), ..receipt.clone() })
         .collect();
     let durability = durability::assess(survey.catalog.charter(), entry, &receipts);
     let jurisdictions: BTreeSet<String> = durability.jurisdictions.clone();

@@ -65,7 +65,10 @@ pub enum PutError {
         actual: u64,
     },
     /// There is no room.
-    #[error("disk full: {needed} bytes needed, {available} available")]
+    #[error(
+        "disk full: {needed} bytes needed, {available} available; give it room (free space there, a larger disk or a \
+         higher --capacity-mib) and run the backup again: it brings what is missing"
+    )]
     DiskFull {
         /// Bytes the shard takes.
         needed: u64,

@@ -1,13 +1,28 @@
 //! The whole program as its users run it: real processes, real sockets on loopback, real disks.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on must stop loudly"
+)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of the tests' own making")]
+
+mod backup_crash;
+mod evidence;
 mod forks;
+mod full_disk;
 mod harness;
 mod hostile;
 mod intruders;
+mod key_search;
 mod lies;
 mod orders;
 mod peer;
 mod postgres;
 mod refused_charters;
 mod restore;
+mod restore_crash;
 mod rot;
+mod site_crash;
+mod sources;

@@ -21,6 +21,8 @@ impl Catalog {
     pub(super) fn stand(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<Standing, Refusal> {
         self.check_state(signed)?;
         check_writer(self.charter(), signed)?;
+        // And of the charter it names, which is all that a replay, or a reader in thirty years, can check.
+        check_writer(self.charter_of(signed)?, signed)?;
         let standing = self.place(signed, outputs)?;
         if standing == Standing::Next {
             // Here and not only on publishing: a manifest that was announced first is known when it is published.

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
-use crate::catalog::{Catalog, check_writer, history, manifest_refusal};
+use crate::catalog::{Catalog, charter_of, check_writer, history, manifest_refusal};
 use crate::cbor;
-use crate::document::{Charter, Manifest};
+use crate::document::{CharterChain, Manifest};
 use crate::identifier::DatabaseName;
 use crate::limits::FRAME_BYTES_MAX;
 use crate::machine::{Announcement, Event, Output, Record, RecordKind};
@@ -52,15 +52,16 @@ impl ForkProof {
         cbor::encode(self)
     }
 
-    /// Checks the proof under `charter`.
+    /// Checks each manifest under the charter version that it names: a proof outlives the writer, whose key the next
+    /// charter replaces.
     ///
     /// # Errors
     /// It proves nothing: one manifest twice, two sequences, or not signed by a writer.
-    pub fn verify(&self, charter: &Charter) -> Result<Fork, Refusal> {
+    pub fn verify(&self, charters: &CharterChain) -> Result<Fork, Refusal> {
         let decode = |bytes: &[u8]| Signed::<Manifest>::decode(bytes).map_err(manifest_refusal);
         let (first, second) = (decode(&self.first)?, decode(&self.second)?);
-        check_writer(charter, &first)?;
-        check_writer(charter, &second)?;
+        check_writer(charter_of(charters, &first)?, &first)?;
+        check_writer(charter_of(charters, &second)?, &second)?;
         let (a, b) = (first.document(), second.document());
         let same_place = a.state == b.state && a.database == b.database && a.sequence == b.sequence;
         if !same_place || first.digest() >= second.digest() {
@@ -73,9 +74,7 @@ impl ForkProof {
 impl Catalog {
     /// Keeps, spreads and reports a proof that is new.
     pub(super) fn note_fork(&mut self, proof: ForkProof, outputs: &mut Vec<Output>) -> Result<(), Refusal> {
-        // A proof outlives the writer: the key that forked is replaced by the next charter.
-        let of_older = || self.charters().iter().find_map(|version| proof.verify(version.document()).ok());
-        let fork = proof.verify(self.charter()).or_else(|refusal| of_older().ok_or(refusal))?;
+        let fork = proof.verify(&self.charters)?;
         let bytes = proof.encode();
         let history = self.databases.entry(fork.database.clone()).or_default();
         if history.forks().count() < FORKS_MAX && history.put_fork(fork.sequence, proof) {

@@ -149,7 +149,7 @@ fn two_histories_are_proven_kept_and_spread() {
     let mut third = state.site(5);
     assert_eq!(third.hear(Announcement::Fork(bytes.clone())), Ok(Response::Done));
     let proof = third.catalog.history(&database()).unwrap().forks().next().unwrap().clone();
-    let fork = proof.verify(state.charter()).unwrap();
+    let fork = proof.verify(&state.chain).unwrap();
     assert_eq!((fork.database, fork.sequence), (database(), 1));
     assert!(fork.digests.contains(&ours.manifest.digest()) && fork.digests.contains(&theirs.manifest.digest()));
     // The history held first stays.
@@ -176,13 +176,13 @@ fn what_proves_no_fork_is_no_proof() {
     let first = state.snapshot(None, 1);
     let second = state.snapshot(Some(&first.manifest), 1);
     let other_first = state.snapshot(None, 2);
-    let charter = state.charter().clone();
-    let text = |proof: &ForkProof| proof.verify(&charter).unwrap_err().message;
+    let chain = state.chain.clone();
+    let text = |proof: &ForkProof| proof.verify(&chain).unwrap_err().message;
     let nothing = "the two manifests do not prove a fork";
     assert_eq!(text(&ForkProof::of(&first.manifest, &first.manifest)), nothing);
     assert_eq!(text(&ForkProof::of(&first.manifest, &second.manifest)), nothing);
     let good = ForkProof::of(&first.manifest, &other_first.manifest);
-    assert!(good.verify(&charter).is_ok());
+    assert!(good.verify(&chain).is_ok());
     let swapped = ForkProof { first: good.second.clone(), second: good.first.clone() };
     assert_eq!(text(&swapped), nothing);
     // Anybody could make a second manifest; only a writer can sign it.

@@ -11,7 +11,7 @@ use shard_codec::{CodingParameters, Digest, ShardIndex};
 
 use super::Document;
 use crate::identifier::{DatabaseName, SiteName};
-use crate::limits::{MANIFEST_BYTES_MAX, SEALED_ROOT_BYTES_MAX};
+use crate::limits::{MANIFEST_BYTES_MAX, SEALED_ROOT_BYTES_MAX, STRIPE_NUMBER_MAX};
 use crate::timestamp::Timestamp;
 
 /// One snapshot: what was added, who holds the key, and the sealed root of its contents. Says nothing of what is in
@@ -126,6 +126,9 @@ impl Document for Manifest {
         let total = self.coding()?.total_shards();
         if !self.stripes_added.is_sorted_by(|a, b| a.number < b.number) {
             return Err("stripe numbers must grow".to_owned());
+        }
+        if self.stripes_added.last().is_some_and(|newest| newest.number > STRIPE_NUMBER_MAX) {
+            return Err(format!("stripe numbers end at {STRIPE_NUMBER_MAX}"));
         }
         for stripe in &self.stripes_added {
             let payload_bytes = usize::try_from(stripe.payload_bytes).unwrap_or(usize::MAX);

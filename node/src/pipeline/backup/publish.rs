@@ -19,7 +19,7 @@ use super::{BackupContext, BackupError, Published};
 use crate::machine_state::{self, AppendError};
 use crate::network::{CallError, Link};
 use crate::pipeline::repair;
-use crate::pipeline::survey::Survey;
+use crate::pipeline::survey::{Survey, documents, list};
 
 /// An outbox entry in bytes at the most.
 const OUTBOX_BYTES_MAX: usize = 32 << 20;
@@ -49,7 +49,7 @@ pub(super) async fn deliver_outbox(
             // A stripe that the index never learned of is only not found again.
             let _unknown = context.index.publish(&[number], sequence);
         }
-    } else {
+    } else if sequence < head {
         context.state.append_and_deliver(&[], &[&key])?;
     }
     Ok(())
@@ -65,6 +65,8 @@ pub(super) async fn publish(
 ) -> Result<Published, BackupError> {
     let manifest = snapshot.manifest()?;
     keep_in_outbox(context, &entry.name, snapshot)?;
+    #[cfg(feature = "test-hooks")]
+    crate::fault_point::FaultPoint::Outbox.pass();
     let sequence = manifest.document().sequence;
     if survey.head_sequence(&entry.name) < sequence {
         let learned = survey.catalog.learn(RecordKind::Manifest, snapshot.manifest_bytes());
@@ -83,10 +85,12 @@ pub(super) async fn publish(
                     lacking.insert(site, lacks);
                 }
             }
-            Err(CallError::Refused { refusal, .. }) if refusal.code == RefusalCode::Fork => {
-                return Err(BackupError::Fork { site, why: refusal.message });
+            Err(error) => {
+                if error.refusal().is_some_and(|refusal| refusal.code == RefusalCode::Fork) {
+                    check_fork(survey, &entry.name, &site, &error).await?;
+                }
+                missing.insert(site, error.to_string());
             }
-            Err(error) => drop(missing.insert(site, error.to_string())),
         }
     }
     heal(survey, entry, snapshot, lacking, &mut missing).await;
@@ -94,14 +98,62 @@ pub(super) async fn publish(
     Ok(count(context, survey, entry, &manifest, missing)?)
 }
 
+/// A site that says "fork" is believed only if it can prove it; otherwise it is one site without a receipt.
+async fn check_fork(
+    survey: &mut Survey,
+    database: &DatabaseName,
+    site: &SiteName,
+    error: &CallError,
+) -> Result<(), BackupError> {
+    let Some(link) = survey.links.get_mut(site) else { return Ok(()) };
+    let proofs = documents(link, &Request::Forks { database: database.clone() }).await.unwrap_or_default();
+    for proof in proofs {
+        // What proves nothing changes nothing.
+        let _unproven = survey.catalog.learn(RecordKind::Fork, &proof);
+    }
+    let is_proven = survey.catalog.history(database).is_some_and(|history| history.forks().next().is_some());
+    if is_proven { Err(BackupError::Fork { site: site.clone(), why: error.to_string() }) } else { Ok(()) }
+}
+
+/// Keeps the snapshot, and that it was signed, before any site hears of it.
 fn keep_in_outbox(
     context: &BackupContext,
     database: &DatabaseName,
     snapshot: &SealedSnapshot,
 ) -> Result<(), BackupError> {
-    let (key, value) = (outbox_key(database), protocol::cbor::encode(snapshot));
+    let manifest = snapshot.manifest()?;
+    let last = (manifest.document().sequence, manifest.digest());
     let kind = machine_state::RecordKind::Outbox;
-    Ok(context.state.append(&[machine_state::Record { kind, key: &key, value: &value }])?)
+    let (key, value) = (outbox_key(database), protocol::cbor::encode(snapshot));
+    let (last_key, last_value) = (last_signed_key(database), protocol::cbor::encode(&last));
+    Ok(context.state.append(&[
+        machine_state::Record { kind, key: &key, value: &value },
+        machine_state::Record { kind, key: &last_key, value: &last_value },
+    ])?)
+}
+
+fn last_signed_key(database: &DatabaseName) -> Vec<u8> {
+    [b"last-signed\0", database.as_str().as_bytes()].concat()
+}
+
+/// A home never signs a sequence number twice. If the newest snapshot it signed is not among what the sites show,
+/// they are not all of the sites: signing on would fork the history.
+pub(super) fn check_last_signed(
+    context: &BackupContext,
+    survey: &Survey,
+    database: &DatabaseName,
+) -> Result<(), BackupError> {
+    let Some(bytes) = context.state.get(machine_state::RecordKind::Outbox, &last_signed_key(database))? else {
+        return Ok(());
+    };
+    let decoded: Result<(u64, Digest), _> = protocol::cbor::decode(&bytes, 128);
+    let (sequence, digest) = decoded.map_err(|error| BackupError::Seal(error.to_string()))?;
+    let shown = survey.catalog.history(database).and_then(|history| history.manifest(sequence)).map(Signed::digest);
+    if shown == Some(digest) {
+        return Ok(());
+    }
+    let (database, troubles) = (database.clone(), list(&survey.troubles()));
+    Err(BackupError::NotShown { database, sequence, troubles })
 }
 
 fn older_manifests(survey: &Survey, database: &DatabaseName, before: u64) -> Vec<(u64, Vec<u8>)> {
@@ -135,6 +187,8 @@ async fn hand_over(
             response = link.call(&request).await;
         }
         let Response::Published { receipt, missing } = response? else { return Err(link.unexpected()) };
+        #[cfg(feature = "test-hooks")]
+        crate::fault_point::FaultPoint::FirstReceipt.pass();
         Ok((receipt.map(ByteBuf::into_vec), missing))
     };
     let result = result.await;

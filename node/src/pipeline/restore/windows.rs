@@ -17,9 +17,9 @@ use crate::connector::{self, Created, CutHint, EntryId, RestoreError as TargetEr
 use crate::pipeline::fetch::{FetchError, Fetcher};
 
 /// Plaintext of one window, in bytes.
-const WINDOW_BYTES: u64 = 16 << 20;
+const WINDOW_BYTES: u64 = 8 << 20;
 /// Decoded stripes kept for the next window.
-const STRIPES_KEPT: usize = 4;
+const STRIPES_KEPT: usize = 3;
 /// A stripe of which less than this part is needed is read by ranges instead.
 const SPARSE_PART: usize = 8;
 /// Ranges closer than this are read as one.
@@ -244,6 +244,8 @@ pub(super) struct Windows {
     secret: DedupSecret,
     only: Option<String>,
     current: Option<Current>,
+    /// The entry at hand is a file that an earlier run put in its place.
+    is_complete: bool,
 }
 
 struct Current {
@@ -254,7 +256,14 @@ struct Current {
 
 impl Windows {
     pub(super) fn new(contents: ContentsReader, restorer: Restorer, secret: DedupSecret, only: Option<String>) -> Self {
-        Self { contents, restorer: Arc::new(Mutex::new(Some(restorer))), secret, only, current: None }
+        Self {
+            contents,
+            restorer: Arc::new(Mutex::new(Some(restorer))),
+            secret,
+            only,
+            current: None,
+            is_complete: false,
+        }
     }
 
     pub(super) fn restorer(&self) -> Arc<Mutex<Option<Restorer>>> {
@@ -277,6 +286,10 @@ impl Windows {
                             bytes += u64::from(place.plaintext_bytes);
                             take_chunk(&self.restorer, &self.secret, current, place, &mut window)?;
                         }
+                    } else if self.is_complete {
+                        let complete = run.iter().map(|place| u64::from(place.plaintext_bytes)).sum::<u64>();
+                        bytes += complete;
+                        window.resumed_bytes += complete;
                     }
                 }
                 None => {
@@ -290,6 +303,7 @@ impl Windows {
     }
 
     fn begin(&mut self, entry: &Entry) -> Result<(), RestoreError> {
+        self.is_complete = false;
         let wanted = self.only.as_ref().is_none_or(|only| {
             let below = entry.path.strip_prefix(only.as_str());
             below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -298,8 +312,12 @@ impl Windows {
             return Ok(());
         }
         let created = with(&self.restorer, |restorer| restorer.create(&target_entry(entry)))?;
-        if let Created::Open(id) = created {
-            self.current = Some(Current { entry: id, path: entry.path.as_str().into(), offset: 0 });
+        match created {
+            Created::Open(id) => {
+                self.current = Some(Current { entry: id, path: entry.path.as_str().into(), offset: 0 });
+            }
+            Created::Finished => self.is_complete = true,
+            Created::Noted => {}
         }
         Ok(())
     }

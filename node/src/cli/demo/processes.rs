@@ -1,0 +1,249 @@
+//! The real binary as child processes: every one of them ends when the demo does, however it ends.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::cli::{Failure, runtime};
+use crate::clock::Monotonic;
+use crate::exit_code::ExitCode;
+
+const POLL: Duration = Duration::from_millis(5);
+const SERVING_MAX_MS: u64 = 60_000;
+const STOPPING_MAX_MS: u64 = 20_000;
+const STARTS_MAX: usize = 5;
+
+/// Arguments of a command: strings and paths in one list.
+macro_rules! words {
+    ($($word:expr),+ $(,)?) => {
+        [$(::std::ffi::OsString::from(&$word)),+]
+    };
+}
+pub(super) use words;
+
+/// How a command ended, and the object it printed.
+pub(super) struct Ended {
+    pub(super) code: Option<i32>,
+    pub(super) value: Value,
+}
+
+impl Ended {
+    /// The message of a command that failed.
+    pub(super) fn message(&self) -> String {
+        let message = self.value.get("error").and_then(Value::as_str);
+        message.map_or_else(|| format!("no message (status {:?})", self.code), ToOwned::to_owned)
+    }
+}
+
+#[derive(Default)]
+struct Children {
+    interrupted: bool,
+    by_name: BTreeMap<String, Child>,
+}
+
+type Running = Arc<Mutex<Children>>;
+
+fn lock(running: &Running) -> MutexGuard<'_, Children> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn kill_all(children: &mut Children) {
+    for child in children.by_name.values_mut() {
+        // Fails for a child that has ended already.
+        drop(child.kill());
+        drop(child.wait());
+    }
+    children.by_name.clear();
+}
+
+/// Runs commands of this very binary.
+pub(super) struct Legation {
+    binary: PathBuf,
+    passphrase_file: PathBuf,
+    logs: PathBuf,
+    running: Running,
+}
+
+impl Drop for Legation {
+    fn drop(&mut self) {
+        kill_all(&mut lock(&self.running));
+    }
+}
+
+impl Legation {
+    /// From now on a signal ends all children first.
+    pub(super) fn new(passphrase_file: PathBuf, logs: PathBuf) -> Result<Self, Failure> {
+        let binary = std::env::current_exe().map_err(Failure::unexpected)?;
+        let running = Running::default();
+        watch_signals(running.clone())?;
+        Ok(Self { binary, passphrase_file, logs, running })
+    }
+
+    /// Names the interruption, if there was one.
+    pub(super) fn check_interrupted(&self) -> Result<(), Failure> {
+        if lock(&self.running).interrupted { Err(Failure::unexpected("interrupted")) } else { Ok(()) }
+    }
+
+    fn log(&self, name: &str) -> Result<File, Failure> {
+        let path = self.logs.join(name);
+        OpenOptions::new().create(true).append(true).open(&path).map_err(|error| Failure::file(&path, &error))
+    }
+
+    fn spawn(&self, name: &str, arguments: &[OsString], stdout: Stdio) -> Result<(), Failure> {
+        let mut command = Command::new(&self.binary);
+        command.arg("--json").arg("--passphrase-file").arg(&self.passphrase_file).args(arguments);
+        command.env_remove("LEGATION_DIR").stdin(Stdio::null()).stdout(stdout);
+        command.stderr(self.log(&format!("{name}.log"))?);
+        let mut children = lock(&self.running);
+        if children.interrupted {
+            return Err(Failure::unexpected("interrupted"));
+        }
+        let child = command.spawn().map_err(|error| Failure::file(&self.binary, &error))?;
+        children.by_name.insert(name.to_owned(), child);
+        Ok(())
+    }
+
+    /// Runs one command to its end, whatever that is.
+    pub(super) fn attempt(&self, arguments: &[OsString]) -> Result<Ended, Failure> {
+        const NAME: &str = "commands";
+        self.spawn(NAME, arguments, Stdio::piped())?;
+        let stdout = lock(&self.running).by_name.get_mut(NAME).and_then(|child| child.stdout.take());
+        let mut text = String::new();
+        if let Some(mut stdout) = stdout {
+            stdout.read_to_string(&mut text).map_err(Failure::unexpected)?;
+        }
+        let status = self.wait(NAME, u64::MAX)?;
+        self.check_interrupted()?;
+        let value = serde_json::from_str(text.trim()).unwrap_or_default();
+        Ok(Ended { code: status.and_then(|status| status.code()), value })
+    }
+
+    /// Runs one command that must succeed, and gives the object it printed.
+    pub(super) fn run(&self, arguments: &[OsString]) -> Result<Value, Failure> {
+        let ended = self.attempt(arguments)?;
+        if ended.code == Some(0) {
+            return Ok(ended.value);
+        }
+        let command: Vec<_> = arguments.iter().take(2).map(|word| word.to_string_lossy()).collect();
+        let code = match ended.code {
+            Some(4) => ExitCode::NotDurable,
+            Some(5) => ExitCode::SitesUnreachable,
+            Some(6) => ExitCode::IntegrityFault,
+            Some(8) => ExitCode::LocalStorage,
+            _ => ExitCode::Unexpected,
+        };
+        Err(Failure::new(code, format!("legation {} failed: {}", command.join(" "), ended.message())))
+    }
+
+    /// Waits for a child's end, and forgets the child; `None` if it still runs after `wait_ms`.
+    fn wait(&self, name: &str, wait_ms: u64) -> Result<Option<ExitStatus>, Failure> {
+        let waiting = Monotonic::start();
+        loop {
+            let mut children = lock(&self.running);
+            let Some(child) = children.by_name.get_mut(name) else { return Ok(None) };
+            if let Some(status) = child.try_wait().map_err(Failure::unexpected)? {
+                children.by_name.remove(name);
+                return Ok(Some(status));
+            }
+            drop(children);
+            if waiting.elapsed_ms() > wait_ms {
+                return Ok(None);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Starts a site; [`Legation::wait_until_serving`] comes next.
+    pub(super) fn start_site(&self, name: &str, dir: &Path, charter: &Path) -> Result<(), Failure> {
+        let path = self.logs.join(format!("{name}.out"));
+        let stdout = File::create(&path).map_err(|error| Failure::file(&path, &error))?;
+        self.spawn(name, &words!["site", "run", "--dir", dir, "--charter", charter], stdout.into())
+    }
+
+    /// Waits until the site says that it serves, and gives its identity on the mesh.
+    pub(super) fn wait_until_serving(&self, name: &str, dir: &Path, charter: &Path) -> Result<String, Failure> {
+        let path = self.logs.join(format!("{name}.out"));
+        for _start in 0..STARTS_MAX {
+            let waiting = Monotonic::start();
+            let mut said = Value::Null;
+            while waiting.elapsed_ms() < SERVING_MAX_MS {
+                let text = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+                said = serde_json::from_str(text.trim()).unwrap_or_default();
+                if let Some(peer) = said.get("peer").and_then(Value::as_str) {
+                    return Ok(peer.to_owned());
+                }
+                if said.get("error").is_some() || self.wait(name, 0)?.is_some() {
+                    break;
+                }
+                std::thread::sleep(POLL);
+            }
+            self.check_interrupted()?;
+            let error = said.get("error").and_then(Value::as_str).unwrap_or("it does not say that it serves");
+            // Somebody took the port between its choice and now: it may be free again in a moment.
+            if !error.contains("in use") {
+                return Err(Failure::unexpected(format!("site {name} does not start: {error}")));
+            }
+            self.kill(name);
+            std::thread::sleep(Duration::from_millis(300));
+            self.start_site(name, dir, charter)?;
+        }
+        Err(Failure::unexpected(format!("site {name} does not start: its port stays in use")))
+    }
+
+    /// Ends a child without warning, as a power cut would.
+    pub(super) fn kill(&self, name: &str) {
+        if let Some(mut child) = lock(&self.running).by_name.remove(name) {
+            // Fails for a child that has ended already.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+
+    /// Asks a site to stop and waits for it.
+    pub(super) fn stop(&self, name: &str) -> Result<(), Failure> {
+        let pid = lock(&self.running).by_name.get(name).and_then(|child| Pid::from_raw(child.id().cast_signed()));
+        let pid = pid.ok_or_else(|| Failure::unexpected(format!("site {name} does not run")))?;
+        kill_process(pid, Signal::TERM).map_err(Failure::unexpected)?;
+        match self.wait(name, STOPPING_MAX_MS)? {
+            Some(_status) => Ok(()),
+            None => Err(Failure::unexpected(format!("site {name} does not stop when asked to"))),
+        }
+    }
+}
+
+/// Ends all children at the first SIGINT, SIGTERM or SIGHUP; the command that waits for one then sees it end.
+fn watch_signals(running: Running) -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = runtime()?;
+    let (ready, wait_ready) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+            let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
+                let _waiting = ready.send(false);
+                return;
+            };
+            let _waiting = ready.send(true);
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            let mut children = lock(&running);
+            children.interrupted = true;
+            kill_all(&mut children);
+        });
+    });
+    match wait_ready.recv() {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(Failure::unexpected("cannot watch for signals")),
+    }
+}
