@@ -25,6 +25,8 @@ use crate::pipeline::survey::documents;
 const BACKLOG: usize = 1_024;
 /// Pause between two rounds of questions to one site.
 const ROUND: Duration = Duration::from_secs(5);
+/// A site that was started again has its log in another order, so every so many rounds it is read from the beginning.
+const ROUNDS_OF_ONE_LOG: u64 = 12;
 /// Pages of the release log read from one site in one round; the next round goes on.
 const LOG_PAGES_PER_ROUND: usize = 16;
 /// How long news waits for company before a site is called.
@@ -61,7 +63,10 @@ pub(super) async fn run(driver: Driver, mesh: Mesh, me: SiteName, mut announceme
 
 async fn serve_site(driver: Driver, mut link: Link, mut news: broadcast::Receiver<Announcement>) {
     let mut log_position = 0;
-    loop {
+    for round in 0_u64.. {
+        if round % ROUNDS_OF_ONE_LOG == 0 {
+            log_position = 0;
+        }
         if let Err(error) = ask(&driver, &mut link, &mut log_position).await {
             tracing::debug!(%error, "will ask again");
             tokio::time::sleep(PAUSE_AFTER_FAILURE).await;

@@ -70,18 +70,27 @@ fn hostile_messages_cost_an_error_and_no_memory() {
             let bytes = [&length.to_be_bytes()[..], &[0x81; 100_000]].concat();
             closed(&format!("{who}: a header of {length} bytes"), &peer.send(site, &bytes));
         }
-        // Headers within bounds, and then nothing: memory is taken as bytes arrive, not as they are promised.
-        for _ in 0..60 {
+        // Headers within bounds, and then nothing: memory is taken as bytes arrive, not as they are promised. Nobody
+        // may hold many streams: those above the bound are reset.
+        for _ in 0..12 {
             let length = if who == "writer" { FRAME_BYTES_MAX } else { 60_000 };
             let mut stream = peer.stream(site);
             let half = [&u32::try_from(length).unwrap().to_be_bytes()[..], &[0x81; 1_000]].concat();
-            peer.runtime.block_on(async {
-                stream.write_all(&half).await.unwrap();
-                stream.flush().await.unwrap()
+            let written = peer.runtime.block_on(async {
+                stream.write_all(&half).await?;
+                stream.flush().await
             });
-            held.push(stream);
+            if written.is_ok() {
+                held.push(stream);
+            }
         }
     }
+    assert!(held.len() > 4, "nothing was held");
+    let stranger = Peer::stranger();
+    // A member may not take all streams either.
+    let greedy = Peer::new(&state.keypair("site", "fi-centre/site.key"));
+    let hoard: Vec<libp2p::Stream> = (0..40).filter_map(|_| greedy.hoard(site)).collect();
+    assert!((1..30).contains(&hoard.len()), "one site holds as many streams as it likes");
     // A stranger's frames are smaller.
     closed("70 KB of a stranger", &stranger.send(site, &framed(&[0x5a; 70_000])));
 
@@ -112,7 +121,7 @@ fn hostile_messages_cost_an_error_and_no_memory() {
     assert!(after < before + GROWTH_MIB_MAX, "grew from {before} to {after} MiB");
     assert!(matches!(writer.ask(site, &head), Ok(Response::Head(Some((1, _))))), "it does not serve any more");
     assert_eq!(stranger.ask(site, &head).unwrap_err().code, RefusalCode::NotAllowed);
-    drop(held);
+    drop((held, hoard));
 }
 
 fn real_root(state: &State) -> Digest {
@@ -121,19 +130,26 @@ fn real_root(state: &State) -> Digest {
     file.file_name().to_str().unwrap().parse().unwrap()
 }
 
-/// A stranger who connects again and again, and talks whenever somebody listens.
+/// Streams that one stranger opens and keeps: those who get in could take all that a site has.
+const STREAMS_HOARDED: usize = 20;
+
+/// A stranger who connects again and again, and keeps what he gets.
 async fn pester(sites: Arc<Vec<Site>>, number: usize, stop: Arc<AtomicBool>, heard: Arc<AtomicUsize>) {
     let keypair = Keypair::generate(&mut node::entropy::rng());
     let (mesh, _events) = Mesh::start(&keypair, &MeshOptions::default()).await.unwrap();
     let site = &sites[number % sites.len()];
     while !stop.load(Ordering::Relaxed) {
-        if let Ok(peer) = mesh.connect(site.identity, &site.addresses).await
-            && let Ok(mut stream) = mesh.open_stream(peer).await
-            && write_frame(&mut stream, &Request::Charters { from_version: 1 }).await.is_ok()
-        {
-            heard.fetch_add(1, Ordering::Relaxed);
+        let mut hoard = Vec::new();
+        for _ in 0..STREAMS_HOARDED {
+            if let Ok(peer) = mesh.connect(site.identity, &site.addresses).await
+                && let Ok(mut stream) = mesh.open_stream(peer).await
+                && write_frame(&mut stream, &Request::Charters { from_version: 1 }).await.is_ok()
+            {
+                heard.fetch_add(1, Ordering::Relaxed);
+                hoard.push(stream);
+            }
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -61,13 +61,13 @@ fn lying_sites_are_named_and_too_many_of_them_bring_an_error() {
     let finished = finished.filter(|entry| !entry.path().to_string_lossy().contains(".legation-partial"));
     assert_eq!(finished.count(), 0, "a file was finished from lies");
 
-    // Five of seven lie about shares.
-    for index in 0..5 {
+    // Five of seven lie about shares; the sixth site does already.
+    for index in 0..4 {
         lie(&mut state, index, if index % 2 == 0 { "wrong-share" } else { "other-share" });
     }
     let error = state.restore("order.txt", "unopened").refused_with(5);
     assert!(error.contains("only 2 of 3 shares"), "{error}");
-    for site in &state.sites[..5] {
+    for site in state.sites[..4].iter().chain(&state.sites[5..6]) {
         assert!(error.contains(&format!("{}: its share does not", site.name)), "{error} lacks {}", site.name);
     }
     assert!(!state.path("unopened").exists());

@@ -51,6 +51,17 @@ impl Peer {
         })
     }
 
+    /// A new stream that the site answers on, if it takes one more.
+    pub(crate) fn hoard(&self, site: &Site) -> Option<libp2p::Stream> {
+        self.runtime.block_on(async {
+            let peer = self.mesh.connect(site.identity, &site.addresses).await.ok()?;
+            let mut stream = self.mesh.open_stream(peer).await.ok()?;
+            frame::write_frame(&mut stream, &Request::Charters { from_version: 1 }).await.ok()?;
+            let answer = frame::read_frame::<Response>(&mut stream, FRAME_BYTES_MAX, frame::STALL).await;
+            answer.ok().map(|_charters| stream)
+        })
+    }
+
     /// Sends raw bytes on a new stream and reads what is said to them.
     pub(crate) fn send(&self, site: &Site, bytes: &[u8]) -> Result<Response, FrameError> {
         let mut stream = self.stream(site);
