@@ -31,3 +31,10 @@ impl Monotonic {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
+
+/// Milliseconds as seconds, for reports: divided once, so that 1,610 reads 1.61.
+#[must_use]
+pub fn seconds(elapsed_ms: u64) -> f64 {
+    let elapsed_ms = u32::try_from(elapsed_ms).unwrap_or(u32::MAX); // a report of more than 49 days says 49 days
+    f64::from(elapsed_ms) / 1_000.0
+}

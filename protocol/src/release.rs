@@ -301,6 +301,7 @@ impl Release {
         }
         let site = catalog.charter().site(&notice.site);
         let site = site.ok_or_else(|| order_refusal(format!("no site {} in the charter", notice.site)))?;
+        verify_single(&signed, site.identity).map_err(order_refusal)?;
         // Only what an order allows can be noticed: otherwise one site could fill the disks of all others.
         let order = self.orders.get(&notice.order).map(Signed::document);
         let is_ordered = order.is_some_and(|order| order.databases.contains(&notice.database));
@@ -308,7 +309,6 @@ impl Release {
         if !is_ordered || !is_known {
             return Err(order_refusal("a notice of a release that no known order and snapshot allow"));
         }
-        verify_single(&signed, site.identity).map_err(order_refusal)?;
         self.log_notice(signed, position, outputs);
         Ok(Response::Done)
     }

@@ -127,7 +127,10 @@ mod vectors {
     fn what_the_attacks_are_made_of_is_accepted() {
         let state = State::new();
         for (kind, bytes) in crate::made::good() {
-            assert_eq!(handed(&state, kind, &bytes), Ok(()), "{kind}");
+            // The notice passes every check but the last: nobody ordered that release.
+            let unordered = Err("a notice of a release that no known order and snapshot allow".to_owned());
+            let expected = if kind == "release-notice" { unordered } else { Ok(()) };
+            assert_eq!(handed(&state, kind, &bytes), expected, "{kind}");
         }
     }
 

@@ -411,7 +411,7 @@ fn report(
         missing: published.missing.iter().map(|(site, why)| (site.to_string(), why.clone())).collect(),
         counts,
         sent_bytes,
-        seconds: std::time::Duration::from_millis(elapsed_ms).as_secs_f64(),
+        seconds: crate::clock::seconds(elapsed_ms),
         notes: summary.notes.iter().map(ToString::to_string).collect(),
     }
 }

@@ -182,7 +182,7 @@ pub async fn restore(
         share_sites: opened.share_sites.iter().map(ToString::to_string).collect(),
         served_bytes: fetcher.served_bytes().into_iter().map(|(site, bytes)| (site.to_string(), bytes)).collect(),
         faults,
-        seconds: std::time::Duration::from_millis(started.elapsed_ms()).as_secs_f64(),
+        seconds: crate::clock::seconds(started.elapsed_ms()),
     })
 }
 

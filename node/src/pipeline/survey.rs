@@ -58,7 +58,7 @@ impl std::fmt::Display for SiteCondition {
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
     /// Not one site answered.
-    #[error("no site can be reached: {}", list(.sites))]
+    #[error("no site answers this: {}", list(.sites))]
     NobodyThere {
         /// Each site and why.
         sites: Vec<(SiteName, SiteCondition)>,

@@ -30,7 +30,7 @@ pub(crate) struct Plan {
     pub(crate) data_shards: usize,
     pub(crate) threshold: usize,
     pub(crate) databases: Vec<&'static str>,
-    /// The home that writes each database.
+    /// The home that writes each database; begun again from the first when they run out.
     pub(crate) homes: Vec<&'static str>,
     pub(crate) stripe_mib: u32,
 }
@@ -169,7 +169,7 @@ impl State {
             }
         };
         let sites: Vec<String> = self.sites.iter().map(entry).collect();
-        let databases = self.plan.databases.iter().zip(&self.plan.homes).map(|(name, home)| {
+        let databases = self.plan.databases.iter().zip(self.plan.homes.iter().cycle()).map(|(name, home)| {
             format!(
                 "[[databases]]\nname = \"{name}\"\ndata_shards = {}\nthreshold = {}\nwriters = [\"{home}/writer.card\"]\nstripe_mib = {}\n",
                 self.plan.data_shards, self.plan.threshold, self.plan.stripe_mib

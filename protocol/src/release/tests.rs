@@ -298,26 +298,33 @@ fn orders_and_notices_come_from_other_sites_and_survive_a_restart_in_their_order
 fn notices_of_impostors_and_of_other_states_are_refused() {
     let (state, snapshots) = with_snapshots(1);
     let mut site = holder(&state, 0, &snapshots);
+    let order = state.order(3, |_| {});
     let notice = ReleaseNotice {
         state: state.chain.state(),
-        order: Digest::of(b"order"),
+        order: order.digest(),
         database: database(),
         sequence: 1,
         site: name("bern"),
         recipient: recipient(&state),
         at: NOW,
     };
+    let bern = &state.sites[4].identity;
+    // One site could fill the disks of all others with releases that nobody ordered.
+    let unordered = Signed::sign_new(notice.clone(), bern).unwrap().encode();
+    assert!(site.hear(Announcement::Notice(unordered.into())).is_err());
+    site.hear(Announcement::Order(order.encode().into())).unwrap();
     let mut hear = |notice: ReleaseNotice, keys: &Keypair| {
         site.hear(Announcement::Notice(Signed::sign_new(notice, keys).unwrap().encode().into()))
     };
-    let bern = &state.sites[4].identity;
+    assert!(hear(ReleaseNotice { database: name("another"), ..notice.clone() }, bern).is_err());
+    assert!(hear(ReleaseNotice { sequence: 2, ..notice.clone() }, bern).is_err());
     assert!(hear(notice.clone(), &state.sites[5].identity).is_err());
     assert!(hear(ReleaseNotice { site: name("atlantis"), ..notice.clone() }, bern).is_err());
     assert!(hear(ReleaseNotice { state: Digest::of(b"another"), ..notice.clone() }, bern).is_err());
     assert!(hear(notice.clone(), bern).is_ok());
     // The same release, told again with another time, fills no log.
     assert!(hear(ReleaseNotice { at: NOW.plus_ms(1), ..notice }, bern).is_ok());
-    assert_eq!(site.release.log().len(), 1);
+    assert_eq!(site.release.log().len(), 2);
 }
 
 #[test]
