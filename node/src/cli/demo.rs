@@ -47,7 +47,7 @@ pub struct DemoArguments {
 pub fn run(arguments: &DemoArguments, output: &Output) -> Result<(), Failure> {
     let plan = plan::Plan::new(arguments.sites, arguments.data_shards, arguments.size_mib)?;
     let folder = founding::Folder::open(arguments.keep.as_deref(), &plan)?;
-    let legation = processes::Legation::new(folder.passphrase_file(), folder.at("logs"))?;
+    let legation = processes::Legation::new(folder.passphrase_file(), folder.at("logs"), folder.temporary())?;
     let told = story::Story::new(&plan, &folder, &legation).run();
     drop(legation); // before the folder goes
     let report = told.map_err(|mut failure| {

@@ -39,7 +39,7 @@ impl Peer {
         let answer = self.runtime.block_on(async { Link::new(self.mesh.clone(), site).call(request).await });
         answer.map_err(|error| match error {
             CallError::Refused { refusal, .. } => refusal,
-            other => panic!("{other}"),
+            error => panic!("{error}"),
         })
     }
 

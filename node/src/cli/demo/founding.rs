@@ -20,7 +20,7 @@ pub(super) const DATABASE: &str = "land-register";
 /// Where everything of the demo lies. Removed at the end unless it is to be kept.
 pub(super) struct Folder {
     root: PathBuf,
-    _temporary: Option<tempfile::TempDir>,
+    temporary: Option<tempfile::TempDir>,
 }
 
 impl Folder {
@@ -35,13 +35,13 @@ impl Folder {
                 }
                 let mut builder = fs::DirBuilder::new();
                 let made = builder.recursive(true).mode(0o700).create(root).and_then(|()| fs::canonicalize(root));
-                Self { root: made.map_err(|error| Failure::file(root, &error))?, _temporary: None }
+                Self { root: made.map_err(|error| Failure::file(root, &error))?, temporary: None }
             }
             None => {
                 let parent = std::env::temp_dir();
                 let temporary = tempfile::Builder::new().prefix("legation-demo-").tempdir_in(&parent);
                 let temporary = temporary.map_err(|error| Failure::file(&parent, &error))?;
-                Self { root: temporary.path().to_owned(), _temporary: Some(temporary) }
+                Self { root: temporary.path().to_owned(), temporary: Some(temporary) }
             }
         };
         folder.check_room(plan)?;
@@ -75,6 +75,11 @@ impl Folder {
 
     pub(super) fn at(&self, name: &str) -> PathBuf {
         self.root.join(name)
+    }
+
+    /// The folder itself, if nothing of it is to stay.
+    pub(super) fn temporary(&self) -> Option<PathBuf> {
+        self.temporary.as_ref().map(|folder| folder.path().to_owned())
     }
 
     pub(super) fn passphrase_file(&self) -> PathBuf {

@@ -20,6 +20,7 @@ const POLL: Duration = Duration::from_millis(5);
 const SERVING_MAX_MS: u64 = 60_000;
 const STOPPING_MAX_MS: u64 = 20_000;
 const STARTS_MAX: usize = 5;
+const REMOVALS_MAX: usize = 20;
 
 /// Arguments of a command: strings and paths in one list.
 macro_rules! words {
@@ -43,11 +44,7 @@ impl Ended {
     }
 }
 
-#[derive(Default)]
-struct Children {
-    interrupted: bool,
-    by_name: BTreeMap<String, Child>,
-}
+type Children = BTreeMap<String, Child>;
 
 type Running = Arc<Mutex<Children>>;
 
@@ -56,12 +53,12 @@ fn lock(running: &Running) -> MutexGuard<'_, Children> {
 }
 
 fn kill_all(children: &mut Children) {
-    for child in children.by_name.values_mut() {
+    for child in children.values_mut() {
         // Fails for a child that has ended already.
         drop(child.kill());
         drop(child.wait());
     }
-    children.by_name.clear();
+    children.clear();
 }
 
 /// Runs commands of this very binary.
@@ -79,17 +76,12 @@ impl Drop for Legation {
 }
 
 impl Legation {
-    /// From now on a signal ends all children first.
-    pub(super) fn new(passphrase_file: PathBuf, logs: PathBuf) -> Result<Self, Failure> {
+    /// From now on a signal ends all children, removes `temporary` and ends this process.
+    pub(super) fn new(passphrase_file: PathBuf, logs: PathBuf, temporary: Option<PathBuf>) -> Result<Self, Failure> {
         let binary = std::env::current_exe().map_err(Failure::unexpected)?;
         let running = Running::default();
-        watch_signals(running.clone())?;
+        watch_signals(running.clone(), temporary)?;
         Ok(Self { binary, passphrase_file, logs, running })
-    }
-
-    /// Names the interruption, if there was one.
-    pub(super) fn check_interrupted(&self) -> Result<(), Failure> {
-        if lock(&self.running).interrupted { Err(Failure::unexpected("interrupted")) } else { Ok(()) }
     }
 
     fn log(&self, name: &str) -> Result<File, Failure> {
@@ -103,11 +95,8 @@ impl Legation {
         command.env_remove("LEGATION_DIR").stdin(Stdio::null()).stdout(stdout);
         command.stderr(self.log(&format!("{name}.log"))?);
         let mut children = lock(&self.running);
-        if children.interrupted {
-            return Err(Failure::unexpected("interrupted"));
-        }
         let child = command.spawn().map_err(|error| Failure::file(&self.binary, &error))?;
-        children.by_name.insert(name.to_owned(), child);
+        children.insert(name.to_owned(), child);
         Ok(())
     }
 
@@ -115,13 +104,12 @@ impl Legation {
     pub(super) fn attempt(&self, arguments: &[OsString]) -> Result<Ended, Failure> {
         const NAME: &str = "commands";
         self.spawn(NAME, arguments, Stdio::piped())?;
-        let stdout = lock(&self.running).by_name.get_mut(NAME).and_then(|child| child.stdout.take());
+        let stdout = lock(&self.running).get_mut(NAME).and_then(|child| child.stdout.take());
         let mut text = String::new();
         if let Some(mut stdout) = stdout {
             stdout.read_to_string(&mut text).map_err(Failure::unexpected)?;
         }
         let status = self.wait(NAME, u64::MAX)?;
-        self.check_interrupted()?;
         let value = serde_json::from_str(text.trim()).unwrap_or_default();
         Ok(Ended { code: status.and_then(|status| status.code()), value })
     }
@@ -148,9 +136,9 @@ impl Legation {
         let waiting = Monotonic::start();
         loop {
             let mut children = lock(&self.running);
-            let Some(child) = children.by_name.get_mut(name) else { return Ok(None) };
+            let Some(child) = children.get_mut(name) else { return Ok(None) };
             if let Some(status) = child.try_wait().map_err(Failure::unexpected)? {
-                children.by_name.remove(name);
+                children.remove(name);
                 return Ok(Some(status));
             }
             drop(children);
@@ -185,7 +173,6 @@ impl Legation {
                 }
                 std::thread::sleep(POLL);
             }
-            self.check_interrupted()?;
             let error = said.get("error").and_then(Value::as_str).unwrap_or("it does not say that it serves");
             // Somebody took the port between its choice and now: it may be free again in a moment.
             if !error.contains("in use") {
@@ -200,7 +187,7 @@ impl Legation {
 
     /// Ends a child without warning, as a power cut would.
     pub(super) fn kill(&self, name: &str) {
-        if let Some(mut child) = lock(&self.running).by_name.remove(name) {
+        if let Some(mut child) = lock(&self.running).remove(name) {
             // Fails for a child that has ended already.
             drop(child.kill());
             drop(child.wait());
@@ -209,7 +196,7 @@ impl Legation {
 
     /// Asks a site to stop and waits for it.
     pub(super) fn stop(&self, name: &str) -> Result<(), Failure> {
-        let pid = lock(&self.running).by_name.get(name).and_then(|child| Pid::from_raw(child.id().cast_signed()));
+        let pid = lock(&self.running).get(name).and_then(|child| Pid::from_raw(child.id().cast_signed()));
         let pid = pid.ok_or_else(|| Failure::unexpected(format!("site {name} does not run")))?;
         kill_process(pid, Signal::TERM).map_err(Failure::unexpected)?;
         match self.wait(name, STOPPING_MAX_MS)? {
@@ -219,8 +206,8 @@ impl Legation {
     }
 }
 
-/// Ends all children at the first SIGINT, SIGTERM or SIGHUP; the command that waits for one then sees it end.
-fn watch_signals(running: Running) -> Result<(), Failure> {
+/// At the first SIGINT, SIGTERM or SIGHUP: ends all children and this process, wherever the story stands.
+fn watch_signals(running: Running, temporary: Option<PathBuf>) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = runtime()?;
     let (ready, wait_ready) = std::sync::mpsc::sync_channel(1);
@@ -237,9 +224,18 @@ fn watch_signals(running: Running) -> Result<(), Failure> {
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
             }
+            // Nobody can start another one while this is held, and it is held to the end.
             let mut children = lock(&running);
-            children.interrupted = true;
             kill_all(&mut children);
+            if let Some(folder) = temporary {
+                // The story may be writing a file there at this moment.
+                let gone = (0..REMOVALS_MAX).any(|_| std::fs::remove_dir_all(&folder).is_ok() || !folder.exists());
+                let left = if gone { String::new() } else { format!("; {} is left", folder.display()) };
+                eprintln!("legation: interrupted{left}");
+            } else {
+                eprintln!("legation: interrupted");
+            }
+            std::process::exit(i32::from(ExitCode::Unexpected.number()));
         });
     });
     match wait_ready.recv() {

@@ -56,11 +56,10 @@ impl<'a> Story<'a> {
     }
 
     /// Says on standard error what happens next.
-    fn tell(&mut self, what: &str) -> Result<(), Failure> {
+    fn tell(&mut self, what: &str) {
         self.step += 1;
         let seconds = seconds(&self.started);
         say(&format!("[{:>2}/{STEPS}] {seconds:>5.1} s  {what}", self.step));
-        self.legation.check_interrupted()
     }
 
     /// Tells all of it.
@@ -85,7 +84,7 @@ impl<'a> Story<'a> {
         self.tell(&format!(
             "{} officials found a state with {sites} sites under {sites} laws; it will lose {lost} of them",
             OFFICIALS.len()
-        ))?;
+        ));
         let addresses = found(self.plan, self.folder, self.legation)?;
         let all: Vec<&Place> = self.plan.sites.iter().collect();
         let peers = start_sites(&all, self.folder, self.legation)?;
@@ -94,7 +93,7 @@ impl<'a> Story<'a> {
     }
 
     fn invent(&mut self) -> Result<Register, Failure> {
-        self.tell(&format!("a land register of {} parcels is invented", self.plan.parcels))?;
+        self.tell(&format!("a land register of {} parcels is invented", self.plan.parcels));
         Register::create(&self.folder.at("register").join("land.db"), self.plan.parcels)
     }
 
@@ -109,7 +108,7 @@ impl<'a> Story<'a> {
     }
 
     fn first_backup(&mut self, register: &Register) -> Result<(), Failure> {
-        self.tell("the first snapshot is made while notaries go on writing")?;
+        self.tell("the first snapshot is made while notaries go on writing");
         let notaries = register.start_notaries()?;
         let backed_up = self.backup(register);
         self.report.rows_written_during_backup = notaries.stop()?;
@@ -123,7 +122,7 @@ impl<'a> Story<'a> {
     }
 
     fn second_backup(&mut self, register: &Register) -> Result<(), Failure> {
-        self.tell("scattered rows change, and the second snapshot is made")?;
+        self.tell("scattered rows change, and the second snapshot is made");
         let written = self.report.rows_written_during_backup;
         let rows = (self.report.rows * CHANGED_PER_MILLE / 1_000).saturating_sub(written);
         self.report.rows_changed_before_second_backup = register.change(rows)? + written;
@@ -145,7 +144,7 @@ impl<'a> Story<'a> {
 
     /// Sites are killed, searched and robbed of their keys; then nothing of the home is left.
     fn lose(&mut self, register: Register) -> Result<Occupier, Failure> {
-        self.tell(&format!("{} are killed without warning", self.report.lost_sites.join(", ")))?;
+        self.tell(&format!("{} are killed without warning", self.report.lost_sites.join(", ")));
         for place in self.plan.lost() {
             self.legation.kill(place.name);
         }
@@ -153,7 +152,7 @@ impl<'a> Story<'a> {
         drop(register);
         let needles = Needles::new(&texts, page_fragments(&self.witness())?)?;
         self.report.needles = needles.count();
-        self.tell(&format!("their disks are searched for {} pieces of plaintext", needles.count()))?;
+        self.tell(&format!("their disks are searched for {} pieces of plaintext", needles.count()));
         self.report.plaintext_found_in_database = needles.search_folder(&self.folder.at("witness"))?.hits;
         let disks = self.plan.lost().map(|place| (place.name.to_owned(), self.folder.site(place.name)));
         for (name, dir) in disks.chain([("home's own files".to_owned(), self.folder.home())]) {
@@ -163,7 +162,7 @@ impl<'a> Story<'a> {
             self.report.lost_disks.insert(name, disk);
         }
 
-        self.tell("whoever holds them tries to open the snapshots with all their keys")?;
+        self.tell("whoever holds them tries to open the snapshots with all their keys");
         let passphrase = self.folder.passphrase_file();
         let mut occupier = Occupier::default();
         for place in self.plan.lost() {
@@ -212,7 +211,7 @@ impl<'a> Story<'a> {
 
     fn refuse(&mut self, order: &Path) -> Result<(), Failure> {
         let to = self.folder.at("exile").join("refused");
-        self.tell("a restore with two signatures is tried")?;
+        self.tell("a restore with two signatures is tried");
         let ended = self.legation.attempt(&self.restore_words(order, &to))?;
         let nothing_there = !to.join("land.db").exists();
         self.report.refusal_exit_code = ended.code;
@@ -229,7 +228,7 @@ impl<'a> Story<'a> {
     }
 
     fn restore(&mut self, order: &Path) -> Result<(), Failure> {
-        self.tell("a third official signs, and a clean machine restores and compares every row")?;
+        self.tell("a third official signs, and a clean machine restores and compares every row");
         let to = self.folder.at("exile").join("restored");
         let started = Monotonic::start();
         self.legation.run(&self.restore_words(order, &to))?;
@@ -246,7 +245,7 @@ impl<'a> Story<'a> {
     }
 
     fn restore_first(&mut self) -> Result<(), Failure> {
-        self.tell("the first snapshot, made under writes, is restored and checked for half transactions")?;
+        self.tell("the first snapshot, made under writes, is restored and checked for half transactions");
         let order = self.order("first", Some("1"), QUORUM)?;
         let to = self.folder.at("exile").join("first");
         self.legation.run(&self.restore_words(&order, &to))?;
@@ -258,7 +257,7 @@ impl<'a> Story<'a> {
 
     /// The sites that are left stop, and their logs are read.
     fn look_back(&mut self, order: &Path, occupier: &mut Occupier) -> Result<(), Failure> {
-        self.tell("the remaining sites stop, and their release logs are read")?;
+        self.tell("the remaining sites stop, and their release logs are read");
         let shown = self.legation.run(&words!["order", "show", order])?;
         let digest = text(&shown, "digest");
         self.report.release_logged_at = self.read_logs(digest)?;
@@ -303,7 +302,7 @@ fn say(line: &str) {
 }
 
 fn seconds(started: &Monotonic) -> f64 {
-    Duration::from_millis(started.elapsed_ms()).as_secs_f64()
+    ratio(started.elapsed_ms(), 1_000)
 }
 
 fn is_durable(report: &Value) -> bool {
