@@ -20,6 +20,7 @@ use shard_codec::{Digest, ShardIndex, shard_tree};
 use tokio::sync::Semaphore;
 
 use crate::clock::Monotonic;
+use crate::network::frame::FrameError;
 use crate::network::{CallError, Dialer, Link};
 
 /// Streams to one site.
@@ -73,6 +74,8 @@ struct Standing {
     /// Microseconds per MiB, smoothed; 0 until the first answer.
     usual_us_per_mib: u64,
     faults: Vec<String>,
+    /// It took a request and moved no byte until it was given up.
+    is_silent: bool,
     bytes: u64,
 }
 
@@ -105,6 +108,12 @@ impl Fetcher {
     #[must_use]
     pub fn served_bytes(&self) -> BTreeMap<SiteName, u64> {
         self.sources.iter().map(|(name, source)| (name.clone(), source.standing().bytes)).collect()
+    }
+
+    /// Whether `site` took a request in this run and never answered.
+    #[must_use]
+    pub fn is_silent(&self, site: &SiteName) -> bool {
+        self.sources.get(site).is_some_and(|source| source.standing().is_silent)
     }
 
     /// Sites that hold a shard of `live`, best first.
@@ -287,6 +296,9 @@ impl Source {
         let clock = Monotonic::start();
         let result = link.fetch(request, bytes_max).await;
         self.free.lock().await.push(link);
+        if let Err(CallError::Stream { error: FrameError::Stalled, .. }) = &result {
+            self.standing.lock().unwrap_or_else(PoisonError::into_inner).is_silent = true;
+        }
         if let Ok(bytes) = &result {
             let kib = (bytes.len() as u64 >> 10).max(1);
             let us_per_mib = clock.elapsed_ms().max(1) * 1_000 * 1_024 / kib;

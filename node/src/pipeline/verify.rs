@@ -119,6 +119,11 @@ async fn read_site(
                 found.bytes += shard.bytes().len() as u64;
                 progress.advance(shard.bytes().len() as u64);
             }
+            // Waiting as long again for every shard of a large database would take days.
+            Err(fault) if fetcher.is_silent(site) => {
+                found.faults.push(format!("{fault}: given up after {} shards", found.good));
+                break;
+            }
             Err(fault) if found.faults.len() < FAULTS_LISTED_MAX => found.faults.push(fault),
             Err(_more) => {}
         }

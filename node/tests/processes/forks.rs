@@ -20,8 +20,9 @@ fn a_fork_is_proven_by_the_sites_and_never_guessed_away() {
     (3..7).for_each(|index| state.start(index));
     assert_eq!(state.backup_at("home-b", "land-register", "dir:source-b").succeeded().json["sequence"], 2);
 
-    // The parts meet: every site finds the proof by itself, and keeps it.
-    (0..3).for_each(|index| state.start(index));
+    // The parts meet, and what was still to be told is forgotten: every site finds the proof by asking, and keeps it.
+    (3..7).for_each(|index| state.kill(index));
+    (0..7).for_each(|index| state.start(index));
     for index in 0..7 {
         wait_until("the alarm is in the site's log", 30, || {
             state.log_of(index).contains("ALARM: two manifests of land-register carry sequence 2")

@@ -46,6 +46,8 @@ fn lying_sites_are_named_and_too_many_of_them_bring_an_error() {
     said.refused_with(6);
     let sites = &said.json["report"]["sites"];
     assert!(sites["ee-home"]["faults"][0].as_str().unwrap().contains("wrong bytes"), "{sites}");
+    let silent = sites["fr-embassy"]["faults"].as_array().unwrap();
+    assert!(silent.len() == 1 && silent[0].as_str().unwrap().contains("given up after 0 shards"), "{sites}");
     assert_eq!(sites["pt-centre"]["faults"].as_array().unwrap().len(), 0, "{sites}");
 
     // Five of seven lie about shards: two good ones are not three.
