@@ -154,6 +154,7 @@ fn ten_thousand_small_files_and_odd_ones_come_back() {
     assert!(number(&second, "sent_bytes") * 10 <= number(&first, "sent_bytes"), "{second}");
     state.order("land-register", "order.txt", &[1, 2, 3]);
     let report = state.restore("order.txt", "restored").succeeded().json;
+    println!("seconds: backup {}, again {}, restore {}", first["seconds"], second["seconds"], report["seconds"]);
     assert_eq!(number(&report, "files"), 10_002, "{report}");
     let restored = state.path("restored");
     assert_same(&source, &restored);

@@ -19,7 +19,7 @@ use super::{BackupContext, BackupError, Published};
 use crate::machine_state::{self, AppendError};
 use crate::network::{CallError, Link};
 use crate::pipeline::repair;
-use crate::pipeline::survey::{Survey, documents, list};
+use crate::pipeline::survey::{SiteCondition, Survey, documents, list};
 
 /// An outbox entry in bytes at the most.
 const OUTBOX_BYTES_MAX: usize = 32 << 20;
@@ -255,8 +255,10 @@ fn count(
     let sequence = manifest.document().sequence;
     let durability = survey.durability(entry, sequence);
     for site in &durability.missing {
-        let condition = survey.conditions.get(site).map(ToString::to_string);
-        missing.entry(site.clone()).or_insert_with(|| condition.unwrap_or_else(|| "no receipt".to_owned()));
+        // A site that is well and still has not all of it says so by its receipt.
+        let trouble = survey.conditions.get(site).filter(|condition| **condition != SiteCondition::Good);
+        let why = trouble.map_or_else(|| "no receipt for all its shards and its share".to_owned(), ToString::to_string);
+        missing.entry(site.clone()).or_insert(why);
     }
     if durability.missing.is_empty() {
         context.state.append_and_deliver(&[], &[&outbox_key(&entry.name)])?;
