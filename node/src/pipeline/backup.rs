@@ -16,7 +16,7 @@ use serde::Serialize;
 use shard_codec::sealing::DedupSecret;
 use tokio::sync::mpsc;
 
-use super::pack::{self, InFlight, PackCounts, PackError, Packer, PackerParts, Piece};
+use super::pack::{self, Buffers, InFlight, PackCounts, PackError, Packer, PackerParts, Piece};
 use super::survey::{Survey, SurveyError, list, survey};
 use super::upload::{self, Sites, UploadError};
 use crate::chunk_index::{ChunkIndex, ChunkIndexError, StripeRecord, StripeState};
@@ -294,7 +294,7 @@ fn pack_and_upload(
     sites: Arc<Sites>,
     progress: &Progress,
 ) -> Result<Packed, BackupError> {
-    let in_flight = InFlight::default();
+    let (in_flight, buffers) = (InFlight::default(), Buffers::default());
     let (send_stripes, stripes) = mpsc::channel(FULL_STRIPES_MAX);
     let parts = PackerParts {
         secret: &context.dedup_secret,
@@ -303,9 +303,10 @@ fn pack_and_upload(
         coding: entry.coding().map_err(BackupError::Seal)?,
         stripe_bytes: usize::try_from(entry.stripe_bytes).unwrap_or(usize::MAX),
         in_flight: in_flight.clone(),
+        buffers: buffers.clone(),
         send: send_stripes,
     };
-    let upload = upload::run(stripes, sites, entry, context.index.clone(), in_flight);
+    let upload = upload::run(stripes, sites, entry, context.index.clone(), in_flight, buffers);
     // Two plain threads inside a scope may borrow; the runtime is told that this one blocks.
     let pack = || pack_source(parts, &context.capture, source, progress);
     let (packed, uploaded) = std::thread::scope(|scope| {

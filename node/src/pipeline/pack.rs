@@ -122,6 +122,9 @@ fn chunker(cut: CutHint, stripe_bytes: usize) -> Result<Chunker, PackError> {
     })
 }
 
+/// Buffers of stripes that were stored, for stripes to come: fresh ones of this size cost page faults and memory.
+pub(super) type Buffers = Arc<Mutex<Vec<Vec<u8>>>>;
+
 /// What packing counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct PackCounts {
@@ -144,6 +147,7 @@ pub(super) struct Packer<'a> {
     stripe_bytes: usize,
     compression: Compression,
     in_flight: InFlight,
+    buffers: Buffers,
     send: mpsc::Sender<FullStripe>,
     builder: StripeBuilder,
     number: Option<u64>,
@@ -163,6 +167,7 @@ pub(super) struct PackerParts<'a> {
     pub(super) coding: CodingParameters,
     pub(super) stripe_bytes: usize,
     pub(super) in_flight: InFlight,
+    pub(super) buffers: Buffers,
     pub(super) send: mpsc::Sender<FullStripe>,
 }
 
@@ -179,7 +184,7 @@ fn seal_error(error: impl std::fmt::Display) -> PackError {
 
 impl<'a> Packer<'a> {
     pub(super) fn new(parts: PackerParts<'a>) -> Result<Self, PackError> {
-        let PackerParts { secret, index, usable, coding, stripe_bytes, in_flight, send } = parts;
+        let PackerParts { secret, index, usable, coding, stripe_bytes, in_flight, buffers, send } = parts;
         Ok(Self {
             secret,
             index,
@@ -188,6 +193,7 @@ impl<'a> Packer<'a> {
             stripe_bytes,
             compression: Compression::default(),
             in_flight,
+            buffers,
             send,
             builder: StripeBuilder::new(coding, stripe_bytes).map_err(seal_error)?,
             number: None,
@@ -362,7 +368,8 @@ impl<'a> Packer<'a> {
 
     fn flush(&mut self) -> Result<(), PackError> {
         let Some(number) = self.number.take() else { return Ok(()) };
-        let fresh = StripeBuilder::new(self.coding, self.stripe_bytes).map_err(seal_error)?;
+        let buffer = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let fresh = StripeBuilder::reusing(self.coding, self.stripe_bytes, buffer).map_err(seal_error)?;
         let payload = std::mem::replace(&mut self.builder, fresh).finish();
         let chunks = std::mem::take(&mut self.current);
         self.send.blocking_send(FullStripe { number, payload, chunks }).map_err(|_closed| PackError::Stopped)

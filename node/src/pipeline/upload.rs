@@ -14,14 +14,14 @@ use shard_codec::{CodingParameters, ShardIndex};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::pack::{FullStripe, InFlight};
+use super::pack::{Buffers, FullStripe, InFlight};
 use crate::chunk_index::{ChunkIndex, ChunkIndexError, StripeRecord, StripeShard, StripeState};
 use crate::network::Link;
 
 /// Stripes coded or under way at once: enough to keep the wire and the disks busy while the next one is packed.
-const STRIPES_IN_FLIGHT: usize = 2;
+const STRIPES_IN_FLIGHT: usize = 4;
 /// Streams to one site.
-const STREAMS_PER_SITE: usize = 2;
+const STREAMS_PER_SITE: usize = 4;
 
 /// Why an upload stopped.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +109,7 @@ pub(super) async fn run(
     database: &Database,
     index: Arc<ChunkIndex>,
     in_flight: InFlight,
+    buffers: Buffers,
 ) -> Result<Vec<Stripe>, UploadError> {
     let coding = database.coding().map_err(UploadError::Code)?;
     let code: Arc<dyn ErasureCode> =
@@ -118,6 +119,7 @@ pub(super) async fn run(
         code,
         index,
         in_flight,
+        buffers,
         database: database.name.clone(),
         placement: database.placement.clone(),
         coding,
@@ -152,6 +154,7 @@ struct Context {
     code: Arc<dyn ErasureCode>,
     index: Arc<ChunkIndex>,
     in_flight: InFlight,
+    buffers: Buffers,
     database: DatabaseName,
     placement: Vec<SiteName>,
     coding: CodingParameters,
@@ -176,7 +179,7 @@ impl Context {
         let shards =
             encoded.roots().iter().zip(stored).map(|(root, stored)| StripeShard { root: *root.as_bytes(), stored });
         let record = StripeRecord { payload_bytes, shards: shards.collect(), state: StripeState::Pending };
-        drop(encoded);
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(encoded.into_buffer());
         let this = self.clone();
         let recorded = tokio::task::spawn_blocking(move || this.record(number, &record, &chunks)).await;
         recorded.map_err(|error| UploadError::Code(error.to_string()))??;
