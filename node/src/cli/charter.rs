@@ -88,9 +88,8 @@ pub(super) fn run(command: CharterCommand, passphrases: &Passphrases, output: &O
 
 fn draft(plan: &Path, out: &Path, previous: Option<&Path>, output: &Output) -> Result<(), Failure> {
     let mut charters = previous.map(documents::read_charters).transpose()?.unwrap_or_default();
-    if !charters.is_empty() {
-        CharterChain::found(charters.remove(0), None)?; // a broken chain cannot be continued
-        charters = previous.map(documents::read_charters).transpose()?.unwrap_or_default();
+    if let Some(genesis) = charters.first() {
+        CharterChain::found(genesis.clone(), None)?; // a draft cannot follow what was never founded
     }
     let charter = charter_plan::draft(plan, (!charters.is_empty()).then_some(&charters))?;
     let signed = Signed::draft(charter).map_err(Failure::refused)?;

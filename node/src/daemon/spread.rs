@@ -29,7 +29,7 @@ const ROUND: Duration = Duration::from_secs(5);
 const ROUNDS_OF_ONE_LOG: u64 = 12;
 /// Pages of the release log read from one site in one round; the next round goes on.
 const LOG_PAGES_PER_ROUND: usize = 16;
-/// How long news waits for company before a site is called.
+/// Pause before a site that did not answer is called again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 
 /// Runs one task a site, and begins anew when the charter changes the sites.

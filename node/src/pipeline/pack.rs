@@ -153,7 +153,7 @@ pub(super) struct Packer<'a> {
     number: Option<u64>,
     current: Vec<([u8; 32], Location)>,
     contents: Vec<u8>,
-    contents_chunks: ChunkRunList,
+    contents_chunks: Vec<ChunkPlace>,
     pub(super) referenced: BTreeSet<u64>,
     pub(super) counts: PackCounts,
 }
@@ -175,8 +175,6 @@ enum Found {
     Old(Location),
     New(usize),
 }
-
-type ChunkRunList = Vec<ChunkPlace>;
 
 fn seal_error(error: impl std::fmt::Display) -> PackError {
     PackError::Seal(error.to_string())

@@ -15,7 +15,6 @@ use protocol::document::{CharterChain, LiveStripes, Manifest, ReleaseOrder, Sele
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::signature::Signed;
 use serde::Serialize;
-use shard_codec::Digest;
 use shard_codec::sealing::{DedupSecret, open_root};
 use shard_codec::share_sealing::SealingSecretKey;
 
@@ -299,10 +298,4 @@ fn live_stripes(survey: &Survey, manifest: &Manifest) -> Result<LiveStripes, Res
         live.apply(older.document()).map_err(RestoreError::Root)?;
     }
     Ok(live)
-}
-
-/// The state that an order is for, which pins the charter.
-#[must_use]
-pub fn state_of(order: &Signed<ReleaseOrder>) -> Digest {
-    order.document().state
 }
