@@ -1,6 +1,7 @@
 //! Attacks on the catalog by writers, sites and a state file.
 
 mod laws;
+mod writers;
 
 use serde_bytes::ByteBuf;
 use shard_codec::Digest;
