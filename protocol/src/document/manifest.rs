@@ -224,3 +224,6 @@ impl LiveStripes {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;
