@@ -185,7 +185,7 @@ impl Catalog {
 
     fn take_charter(&mut self, bytes: &[u8], outputs: &mut Vec<Output>) -> Result<(), Refusal> {
         let refuse = |error: CharterError| Refusal::new(RefusalCode::Charter, error);
-        let signed = Signed::<Charter>::decode(bytes).map_err(|error| refuse(error.into()))?;
+        let signed = Signed::<Charter>::decode_form(bytes).map_err(|error| refuse(error.into()))?;
         let version = signed.document().version;
         if self.charters.extend(signed).map_err(refuse)? {
             let (key, value) = (version.to_be_bytes().to_vec(), bytes.to_vec());

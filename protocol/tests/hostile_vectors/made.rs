@@ -311,6 +311,16 @@ fn successions() -> Vec<Attack> {
         charter.officials.truncate(1);
         (charter.officials[0].key, charter.quorum) = (usurper.public(), 1);
     });
+    // Costly to judge, and worth no judgement: its signatures are looked at first.
+    let breaching = |signers: usize| {
+        let mut envelope = Envelope::of(&sign(state.next_charter(|_| {}), &[]));
+        envelope.payload = cbor::encode(&state.next_charter(|charter| charter.databases[0].data_shards = 6));
+        let mut signed = Signed::<Charter>::decode_form(&envelope.bytes()).unwrap();
+        state.officials[..signers].iter().for_each(|official| signed.sign(official));
+        signed.encode()
+    };
+    cases.push(("charter-coalition-destroys", "next-charter", "next-charter", breaching(3)));
+    cases.push(("charter-coalition-destroys", "next-charter-unsigned", "next-charter", breaching(2)));
     cases.push(("charter-new-officials-alone", "next-charter", "next-charter", sign(usurped, &[usurper]).encode()));
     cases
 }
