@@ -253,7 +253,7 @@ fn count(
     mut missing: BTreeMap<SiteName, String>,
 ) -> Result<Published, AppendError> {
     let sequence = manifest.document().sequence;
-    let durability = survey.durability(entry, sequence);
+    let durability = survey.durability(manifest.document());
     for site in &durability.missing {
         // A site that is well and still has not all of it says so by its receipt.
         let trouble = survey.conditions.get(site).filter(|condition| **condition != SiteCondition::Good);
