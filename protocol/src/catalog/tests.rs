@@ -23,7 +23,7 @@ fn published(site: &mut RunningSite<'_>, state: &State, snapshot: &Snapshot) -> 
 }
 
 fn announced(manifest: &Signed<Manifest>) -> Announcement {
-    Announcement::Manifest(ByteBuf::from(manifest.encode()))
+    Announcement::Manifests(vec![ByteBuf::from(manifest.encode())])
 }
 
 fn refused(site: &mut RunningSite<'_>, state: &State, snapshot: &Snapshot) -> (RefusalCode, String) {
@@ -40,7 +40,7 @@ fn a_receipt_is_given_after_everything_it_says_is_kept() {
     let outputs = site.publish_bytes(state.writer.public(), snapshot.manifest.encode(), share);
     let expected = [
         "persist manifest",
-        "announce manifest",
+        "announce manifests",
         "persist share",
         "check",
         "persist receipt",

@@ -245,7 +245,7 @@ fn what_is_not_here_is_not_released() {
     let order = state.order(3, |_| {});
     assert_eq!(release(&state, &mut state.site(0), &order, 1).unwrap_err(), "no snapshot of land-register here");
     let mut without_share = state.site(0);
-    without_share.hear(Announcement::Manifest(snapshots[0].manifest.encode().into())).unwrap();
+    without_share.hear(Announcement::Manifests(vec![snapshots[0].manifest.encode().into()])).unwrap();
     assert_eq!(release(&state, &mut without_share, &order, 1).unwrap_err(), "no share of snapshot 1 here");
     assert!(without_share.records.iter().all(|record| record.kind != RecordKind::Notice));
 }

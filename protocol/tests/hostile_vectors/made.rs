@@ -2,6 +2,7 @@
 //! alone is in `forms`.
 
 mod forms;
+pub(crate) mod runs;
 
 use protocol::armor::armor;
 use protocol::catalog::fork::ForkProof;
@@ -112,6 +113,8 @@ pub(crate) fn good() -> Vec<(&'static str, Vec<u8>)> {
         ("charter", state.chain.newest().encode()),
         ("next-charter", next.encode()),
         ("manifest", one.manifest.encode()),
+        ("announcement", runs::announcement(&[&one.manifest])),
+        ("announcement-after-a-new-writer", runs::vouched()),
         ("receipt", receipt(&state, one.manifest.digest()).encode()),
         ("release-order", state.order(3, |_| {}).encode()),
         ("release-notice", notice(&state).encode()),
@@ -135,6 +138,7 @@ pub(crate) fn made() -> Vec<Case> {
         foundings(),
         successions(),
         snapshots(),
+        runs::runs(),
         forms::encodings(),
         forms::envelopes(),
         forms::contents(),
