@@ -1,13 +1,14 @@
 //! What this site knows: the charter chain, the manifests of every database, its own shares, everybody's receipts.
 //!
 //! A manifest enters in one of two ways: a writer *publishes* it with this site's share ([`publish`]) or another
-//! site announces it and this one *follows* ([`follow`]). Both verify the same things; only publishing ends in a
-//! receipt. Two manifests of one sequence number are kept as proof ([`fork`]) and shown, never resolved by guessing.
+//! site announces it, alone or in a run with those before it, and this one follows (`run`). Both verify the same
+//! things ([`follow`]); only publishing ends in a receipt. Two manifests of one sequence number are kept as proof ([`fork`]) and shown, never resolved by guessing.
 
 pub mod follow;
 pub mod fork;
 mod history;
 pub mod publish;
+mod run;
 
 use std::collections::BTreeMap;
 
@@ -51,12 +52,12 @@ pub enum Input {
         /// What is not there.
         missing: Vec<Digest>,
     },
-    /// Another site (or a writer) spreads a manifest.
-    Manifest {
+    /// Another site (or a writer) spreads manifests of one database, each following the one before.
+    Manifests {
         /// Who waits, if anybody.
         ticket: Option<Ticket>,
-        /// The envelope.
-        bytes: Vec<u8>,
+        /// The envelopes.
+        run: Vec<Vec<u8>>,
     },
     /// Somebody spreads a receipt.
     Receipt {
@@ -132,8 +133,8 @@ impl Catalog {
                 }
             }
             Input::ShardsChecked { ticket, missing } => self.shards_checked(now, ticket, missing, keys, &mut outputs),
-            Input::Manifest { ticket, bytes } => {
-                let result = self.take_manifest(&bytes, &mut outputs);
+            Input::Manifests { ticket, run } => {
+                let result = self.take_run(&run, &mut outputs);
                 finish(ticket, result.map(|()| Response::Done), &mut outputs);
             }
             Input::Receipt { ticket, bytes } => {
@@ -185,7 +186,7 @@ impl Catalog {
 
     fn take_charter(&mut self, bytes: &[u8], outputs: &mut Vec<Output>) -> Result<(), Refusal> {
         let refuse = |error: CharterError| Refusal::new(RefusalCode::Charter, error);
-        let signed = Signed::<Charter>::decode(bytes).map_err(|error| refuse(error.into()))?;
+        let signed = Signed::<Charter>::decode_form(bytes).map_err(|error| refuse(error.into()))?;
         let version = signed.document().version;
         if self.charters.extend(signed).map_err(refuse)? {
             let (key, value) = (version.to_be_bytes().to_vec(), bytes.to_vec());

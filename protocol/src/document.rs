@@ -35,11 +35,20 @@ pub trait Document: Serialize + DeserializeOwned {
     /// is what a hostile envelope costs.
     const SIGNATURES_MAX: usize = 1;
 
-    /// Checks what the types cannot say; the text of the error is for people.
+    /// Checks what the types cannot say; the text of the error is for people. Made before anybody looks at signatures,
+    /// so it costs little more than decoding does.
     ///
     /// # Errors
     /// What is wrong.
     fn validate(&self) -> Result<(), String>;
+
+    /// The checks that cost more, made once a quorum stands behind the document, or for a person who may sign it.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn validate_costly(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Refuses text that is empty, too long, or could draw on a terminal.

@@ -339,7 +339,10 @@ impl<'a> RunningSite<'a> {
         let ticket = Some(self.ticket());
         let outputs = match announcement {
             Announcement::Charter(bytes) => self.tell(catalog::Input::Charter { ticket, bytes: bytes.into_vec() }),
-            Announcement::Manifest(bytes) => self.tell(catalog::Input::Manifest { ticket, bytes: bytes.into_vec() }),
+            Announcement::Manifests(run) => {
+                let run = run.into_iter().map(serde_bytes::ByteBuf::into_vec).collect();
+                self.tell(catalog::Input::Manifests { ticket, run })
+            }
             Announcement::Receipt(bytes) => self.tell(catalog::Input::Receipt { ticket, bytes: bytes.into_vec() }),
             Announcement::Fork(bytes) => self.tell(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
             Announcement::Order(bytes) => self.ask(NOW, release::Input::Order { ticket, bytes: bytes.into_vec() }),

@@ -34,3 +34,9 @@ pub const STRANGER_FRAME_BYTES_MAX: usize = DOCUMENT_BYTES_MAX + 1024;
 pub const FRAME_BYTES_MAX: usize = MANIFEST_BYTES_MAX + (1 << 20);
 /// Entries of any list in one answer at the most; a longer list is asked for page by page.
 pub const PAGE_ENTRIES_MAX: usize = 4_096;
+/// Pages that a site puts together to one run of manifests at the most, until it comes to one that vouches for it.
+pub const RUN_PAGES_MAX: usize = 4;
+/// Manifests of one run at the most.
+pub const RUN_ENTRIES_MAX: usize = RUN_PAGES_MAX * PAGE_ENTRIES_MAX;
+/// Manifests of one run in bytes at the most.
+pub const RUN_BYTES_MAX: usize = RUN_PAGES_MAX * FRAME_BYTES_MAX;

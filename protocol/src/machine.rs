@@ -79,8 +79,8 @@ pub struct Record {
 pub enum Announcement {
     /// A charter version.
     Charter(serde_bytes::ByteBuf),
-    /// A manifest.
-    Manifest(serde_bytes::ByteBuf),
+    /// Manifests of one database, each following the one before; mostly one.
+    Manifests(#[serde(deserialize_with = "crate::wire::page::deserialize")] Vec<serde_bytes::ByteBuf>),
     /// A receipt.
     Receipt(serde_bytes::ByteBuf),
     /// A release order that was accepted.

@@ -261,7 +261,7 @@ impl Release {
         let not_found = |why: String| Refusal::new(RefusalCode::NotFound, why);
         let (database, sequence) = (&request.database, request.sequence);
         let history = catalog.history(database).ok_or_else(|| not_found(format!("no snapshot of {database} here")))?;
-        check_selector(order.selector, catalog, database, history, sequence)?;
+        check_selector(order.selector, catalog, history, sequence)?;
         let manifest = history.manifest(sequence).ok_or_else(|| not_found(format!("no snapshot {sequence} here")))?;
         let sealed =
             history.share(sequence).ok_or_else(|| not_found(format!("no share of snapshot {sequence} here")))?;
@@ -345,17 +345,11 @@ pub fn release_context(order: Digest, manifest: &Manifest, site: &SiteName) -> V
 
 /// `latest` opens the newest durable snapshot this site knows of, and anything newer that is not durable (yet): an
 /// interrupted publication must neither be hidden nor stand in the way.
-fn check_selector(
-    selector: Selector,
-    catalog: &Catalog,
-    database: &DatabaseName,
-    history: &History,
-    sequence: u64,
-) -> Result<(), Refusal> {
+fn check_selector(selector: Selector, catalog: &Catalog, history: &History, sequence: u64) -> Result<(), Refusal> {
     match selector {
         Selector::Sequence(only) if only == sequence => Ok(()),
         Selector::Sequence(only) => Err(order_refusal(format!("the order opens snapshot {only} only"))),
-        Selector::Latest => match newest_durable(catalog, database, history) {
+        Selector::Latest => match newest_durable(catalog, history) {
             Some(durable) if sequence < durable => {
                 Err(order_refusal(format!("the order opens the latest snapshot, which is {durable}")))
             }
@@ -365,13 +359,13 @@ fn check_selector(
 }
 
 /// The newest snapshot whose receipts, as known here, make it durable.
-fn newest_durable(catalog: &Catalog, name: &DatabaseName, history: &History) -> Option<u64> {
-    let charter = catalog.charter();
-    let database = charter.database(name)?;
-    (1..=history.head_sequence()).rev().find(|sequence| {
+fn newest_durable(catalog: &Catalog, history: &History) -> Option<u64> {
+    let is_durable = |sequence: &u64| {
         let receipts = history.receipts(*sequence).map(Signed::document);
-        durability::assess(charter, database, receipts).is_durable()
-    })
+        let manifest = history.manifest(*sequence).map(Signed::document);
+        manifest.is_some_and(|manifest| durability::assess(catalog.charter(), manifest, receipts).is_durable())
+    };
+    (1..=history.head_sequence()).rev().find(is_durable)
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ struct Envelope {
 /// A document, the exact bytes it came in, and the signatures on those bytes.
 ///
 /// # Security
-/// Holding a `Signed` says nothing about who signed: ask [`quorum`]. `decode` checks form and bounds only.
+/// Holding a `Signed` says nothing about who signed: ask [`quorum`].
 #[derive(Clone, Debug)]
 pub struct Signed<T> {
     payload: Vec<u8>,
@@ -206,6 +206,7 @@ impl<T: Document> Signed<T> {
     pub fn draft(document: T) -> Result<Self, EnvelopeError> {
         let signed = Self { payload: cbor::encode(&document), document, signatures: Vec::new() };
         signed.check()?;
+        signed.check_costly()?;
         Ok(signed)
     }
 
@@ -225,6 +226,14 @@ impl<T: Document> Signed<T> {
             return Err(EnvelopeError::Decode { kind: T::KIND, error });
         }
         self.document.validate().map_err(|reason| EnvelopeError::Invalid { kind: T::KIND, reason })
+    }
+
+    /// Makes the checks that [`Signed::decode_form`] left out.
+    ///
+    /// # Errors
+    /// The document contradicts itself.
+    pub fn check_costly(&self) -> Result<(), EnvelopeError> {
+        self.document.validate_costly().map_err(|reason| EnvelopeError::Invalid { kind: T::KIND, reason })
     }
 
     /// Adds (or makes anew) the signature of `keypair`.
@@ -261,11 +270,22 @@ impl<T: Document> Signed<T> {
         })
     }
 
-    /// Decodes an envelope and its document; checks form and bounds, not who signed.
+    /// Decodes an envelope and its document; checks form, bounds and content, not who signed.
     ///
     /// # Errors
     /// Another kind or version, not canonical, too long, or contradicting itself.
     pub fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        let signed = Self::decode_form(bytes)?;
+        signed.check_costly()?;
+        Ok(signed)
+    }
+
+    /// As [`Signed::decode`] without the checks that cost much: for what anybody may have sent. Whoever acts on the
+    /// document verifies its signatures and then asks [`Signed::check_costly`].
+    ///
+    /// # Errors
+    /// Another kind or version, not canonical, too long, or contradicting itself.
+    pub fn decode_form(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         let decode_error = |error| EnvelopeError::Decode { kind: T::KIND, error };
         let envelope_bytes_max = T::BYTES_MAX + 1024 + T::SIGNATURES_MAX * 160;
         let envelope: Envelope = cbor::decode(bytes, envelope_bytes_max).map_err(decode_error)?;
@@ -285,6 +305,12 @@ impl<T: Document> Signed<T> {
         let signed = Self { payload: envelope.payload, document, signatures: envelope.signatures };
         signed.check()?;
         Ok(signed)
+    }
+
+    /// What an attacker could send.
+    #[cfg(test)]
+    pub(crate) fn unchecked(document: T) -> Self {
+        Self { payload: cbor::encode(&document), document, signatures: Vec::new() }
     }
 
     /// The bytes under the signatures.

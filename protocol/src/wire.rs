@@ -4,6 +4,7 @@
 //! [`Response::Body`] by as many bytes as it says. Who may ask what is decided in [`access`].
 
 pub mod access;
+pub(crate) mod page;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -117,7 +118,7 @@ pub enum Response {
     /// Done, nothing to say.
     Done,
     /// Signed documents of the kind that was asked for.
-    Documents(Vec<ByteBuf>),
+    Documents(#[serde(deserialize_with = "page::deserialize")] Vec<ByteBuf>),
     /// Entries of the release log, in order.
     Announcements(Vec<Announcement>),
     /// The head, if there is one: sequence and digest of its manifest.

@@ -82,7 +82,7 @@ mod vectors {
             line("release-log", &Request::ReleaseLog { from: 0 }),
             line("forks", &Request::Forks { database: database() }),
             line("announce-charter", &Request::Announce(Announcement::Charter(bytes()))),
-            line("announce-manifest", &Request::Announce(Announcement::Manifest(bytes()))),
+            line("announce-manifests", &Request::Announce(Announcement::Manifests(vec![bytes(), bytes()]))),
             line("announce-receipt", &Request::Announce(Announcement::Receipt(bytes()))),
             line("announce-order", &Request::Announce(Announcement::Order(bytes()))),
             line("announce-notice", &Request::Announce(Announcement::Notice(bytes()))),

@@ -45,8 +45,10 @@ mod vectors {
             "card" => decoded::<Card>(bytes)?.verify().map(drop).map_err(text),
             "join-request" => decoded::<JoinRequest>(bytes)?.verify().map(drop).map_err(text),
             "charter" => CharterChain::found(decoded::<Charter>(bytes)?, None).map(drop).map_err(text),
-            "next-charter" => state.chain.clone().extend(decoded::<Charter>(bytes)?).map(drop).map_err(text),
-            "manifest" => hear(state, protocol::machine::Announcement::Manifest(bytes.to_vec().into())),
+            "next-charter" => hear(state, protocol::machine::Announcement::Charter(bytes.to_vec().into())),
+            "manifest" => hear(state, protocol::machine::Announcement::Manifests(vec![bytes.to_vec().into()])),
+            "announcement" => announced(state, bytes),
+            "announcement-after-a-new-writer" => announced(&crate::made::runs::with_new_writer(), bytes),
             "receipt" => decoded::<Receipt>(bytes)?.verify(state.sites[4].identity.public()).map(drop).map_err(text),
             "release-order" => {
                 let recipient = state.recipient.identity.public();
@@ -81,6 +83,14 @@ mod vectors {
 
     fn hear(state: &State, announcement: protocol::machine::Announcement) -> Result<(), String> {
         state.site(0).hear(announcement).map(drop).map_err(text)
+    }
+
+    /// A site hears whatever a peer announces.
+    fn announced(state: &State, bytes: &[u8]) -> Result<(), String> {
+        let Request::Announce(announcement) = cbor::decode(bytes, FRAME_BYTES_MAX).map_err(text)? else {
+            panic!("another request")
+        };
+        hear(state, announcement)
     }
 
     /// The site `tallinn` is asked to take a snapshot.

@@ -68,6 +68,30 @@ fn a_stripe_number_is_never_given_out_twice() {
     }
 }
 
+/// A home that lost its index goes on after the numbers that the manifests used.
+#[test]
+fn numbers_that_others_used_are_skipped_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    let first = index.next_stripe_number().unwrap();
+    index.skip_past(1_000_000).unwrap();
+    assert_eq!(index.next_stripe_number().unwrap(), 1_000_001);
+    // Never back.
+    index.skip_past(first).unwrap();
+    index.skip_past(1_000_001).unwrap();
+    assert_eq!(index.next_stripe_number().unwrap(), 1_000_002);
+    index.skip_past(5_000_000).unwrap();
+    drop(index);
+    // Not even if none was given out before the process died.
+    let index = open(&dir);
+    assert!(index.next_stripe_number().unwrap() > 5_000_000);
+    let mut seen = BTreeSet::new();
+    assert!((0..3_000).all(|_call| seen.insert(index.next_stripe_number().unwrap())));
+    // The highest number a manifest may name is far from the last one there is.
+    index.skip_past(protocol::limits::STRIPE_NUMBER_MAX).unwrap();
+    assert_eq!(index.next_stripe_number().unwrap(), protocol::limits::STRIPE_NUMBER_MAX + 1);
+}
+
 #[test]
 fn a_forgotten_stripe_takes_its_chunks_along_before_and_after_a_sweep() {
     let dir = tempfile::tempdir().unwrap();

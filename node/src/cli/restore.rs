@@ -109,7 +109,7 @@ async fn fetch_charters(
     let Response::Documents(documents) = answer else {
         return Err(Failure::unexpected("the site answered something else than a charter"));
     };
-    let mut charters = documents.iter().map(|bytes| Signed::decode(bytes));
+    let mut charters = documents.iter().map(|bytes| Signed::decode_form(bytes));
     let genesis = charters.next().ok_or_else(|| Failure::unexpected("the site shows no charter"))??;
     let mut chain = CharterChain::found(genesis, Some(order.document().state))?;
     for next in charters {

@@ -1,5 +1,6 @@
 //! `legation snapshots` and `legation verify`: what there is and how safe it is.
 
+use protocol::catalog::History;
 use protocol::identifier::DatabaseName;
 use serde_json::json;
 
@@ -56,15 +57,14 @@ pub(super) fn run(arguments: &SnapshotsArguments, passphrases: &Passphrases, out
     let database = &arguments.database;
     let (snapshots, troubles) = runtime()?.block_on(async {
         let (_mesh, mut survey) = look(&arguments.home, passphrases, database).await?;
-        let entry = survey.database(database)?;
         let head = survey.head_sequence(database);
         let mut snapshots = Vec::new();
         for sequence in (1..=head).rev().take(usize::try_from(arguments.newest).unwrap_or(usize::MAX)) {
             survey.read_receipts(database, sequence).await;
-            let durability = survey.durability(&entry, sequence);
             let manifest = survey.catalog.history(database).and_then(|history| history.manifest(sequence));
             let Some(manifest) = manifest else { continue };
             let document = manifest.document();
+            let durability = survey.durability(document);
             let added: u64 = document.stripes_added.iter().map(|stripe| u64::from(stripe.payload_bytes)).sum();
             snapshots.push(json!({
                 "sequence": sequence, "created": document.created.to_string(), "manifest": manifest.digest().to_string(),
@@ -118,13 +118,11 @@ pub(super) fn run_verify(
     let progress = if output.is_json() { Progress::hidden() } else { Progress::bytes("verify", Some(0)) };
     let found = runtime()?.block_on(async {
         let (_mesh, mut survey) = look(&arguments.home, passphrases, database).await?;
-        let entry = survey.database(database)?;
-        let sequence = survey.head_sequence(database);
-        if sequence == 0 {
-            return Err(Failure::usage(format!("{database} has no snapshot yet: make one with legation backup")));
-        }
-        survey.read_receipts(database, sequence).await;
-        Ok::<_, Failure>(verify(&survey, &entry, sequence, &progress).await)
+        let head = survey.catalog.history(database).and_then(History::head).map(|head| head.document().clone());
+        let none = || Failure::usage(format!("{database} has no snapshot yet: make one with legation backup"));
+        let head = head.ok_or_else(none)?;
+        survey.read_receipts(database, head.sequence).await;
+        Ok::<_, Failure>(verify(&survey, &head, &progress).await)
     })?;
     let value = serde_json::to_value(&found).map_err(Failure::unexpected)?;
     let faulty: Vec<&String> =

@@ -76,6 +76,21 @@ pub enum Input {
     Release(release::Input),
 }
 
+/// The input that an announcement is for the machines.
+pub(super) fn announced(ticket: Option<Ticket>, announcement: Announcement) -> Input {
+    match announcement {
+        Announcement::Charter(bytes) => Input::Catalog(catalog::Input::Charter { ticket, bytes: bytes.into_vec() }),
+        Announcement::Manifests(run) => {
+            let run = run.into_iter().map(serde_bytes::ByteBuf::into_vec).collect();
+            Input::Catalog(catalog::Input::Manifests { ticket, run })
+        }
+        Announcement::Receipt(bytes) => Input::Catalog(catalog::Input::Receipt { ticket, bytes: bytes.into_vec() }),
+        Announcement::Fork(bytes) => Input::Catalog(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
+        Announcement::Order(bytes) => Input::Release(release::Input::Order { ticket, bytes: bytes.into_vec() }),
+        Announcement::Notice(bytes) => Input::Release(release::Input::Notice { ticket, bytes: bytes.into_vec() }),
+    }
+}
+
 type Reply = oneshot::Sender<Result<Response, Refusal>>;
 
 struct Job {

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::SiteOptions;
-use super::driver::{Driver, Input};
+use super::driver::{Driver, Input, announced};
 use super::strangers::STRANGER_STAY;
 use crate::buffers::{Buffer, BufferPool};
 use crate::network::frame::{self, FrameError};
@@ -424,18 +424,6 @@ impl Server {
             });
             Response::Announcements(fitting.collect())
         })
-    }
-}
-
-/// The input that an announcement is for the machines.
-pub(super) fn announced(ticket: Option<protocol::machine::Ticket>, announcement: Announcement) -> Input {
-    match announcement {
-        Announcement::Charter(bytes) => Input::Catalog(catalog::Input::Charter { ticket, bytes: bytes.into_vec() }),
-        Announcement::Manifest(bytes) => Input::Catalog(catalog::Input::Manifest { ticket, bytes: bytes.into_vec() }),
-        Announcement::Receipt(bytes) => Input::Catalog(catalog::Input::Receipt { ticket, bytes: bytes.into_vec() }),
-        Announcement::Fork(bytes) => Input::Catalog(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
-        Announcement::Order(bytes) => Input::Release(release::Input::Order { ticket, bytes: bytes.into_vec() }),
-        Announcement::Notice(bytes) => Input::Release(release::Input::Notice { ticket, bytes: bytes.into_vec() }),
     }
 }
 

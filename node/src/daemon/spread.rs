@@ -9,15 +9,15 @@ use std::time::Duration;
 use protocol::catalog::History;
 use protocol::document::Site;
 use protocol::identifier::{DatabaseName, SiteName};
+use protocol::limits::RUN_PAGES_MAX;
 use protocol::machine::Announcement;
 use protocol::signature::Signed;
-use protocol::wire::{Refusal, Request, Response};
+use protocol::wire::{Refusal, RefusalCode, Request, Response};
 use shard_codec::Digest;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 
-use super::driver::{Driver, Input};
-use super::server::announced;
+use super::driver::{Driver, Input, announced};
 use crate::network::{CallError, Link, Mesh};
 use crate::pipeline::survey::documents;
 
@@ -125,22 +125,7 @@ async fn catch_up(driver: &Driver, link: &mut Link, database: &DatabaseName, hea
     let request = Request::Head { database: database.clone() };
     let Response::Head(theirs) = link.call(&request).await? else { return Err(link.unexpected()) };
     let Some((their_head, their_digest)) = theirs else { return Ok(()) };
-    let mut from_sequence = head + 1;
-    while from_sequence <= their_head {
-        let request = Request::Manifests { database: database.clone(), from_sequence };
-        let manifests = documents(link, &request).await?;
-        if manifests.is_empty() {
-            break;
-        }
-        for bytes in manifests {
-            let _refused = tell(driver, Announcement::Manifest(bytes)).await;
-        }
-        let reached = driver.read(|machines| machines.catalog.history(database).map_or(0, History::head_sequence));
-        if reached < from_sequence {
-            break; // it shows nothing that is of use here
-        }
-        from_sequence = reached + 1;
-    }
+    follow(driver, link, database, head, their_head).await?;
     look_for_fork(driver, link, database, their_head, their_digest).await?;
     // Receipts of the newest snapshot are what decides whether it is durable; older ones came with their news.
     let (sequence, ours) = driver.read(|machines| {
@@ -153,6 +138,38 @@ async fn catch_up(driver: &Driver, link: &mut Link, database: &DatabaseName, hea
         let request = Request::Receipts { database: database.clone(), sequence };
         for bytes in documents(link, &request).await? {
             let _refused = tell(driver, Announcement::Receipt(bytes)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the manifests that are missing here, page by page. When nothing of a page is taken, the one that vouches for it
+/// may stand in a later page: the run is given to the machine again as it grows, for a few pages.
+async fn follow(
+    driver: &Driver,
+    link: &mut Link,
+    database: &DatabaseName,
+    head: u64,
+    their_head: u64,
+) -> Result<(), CallError> {
+    let (mut reached, mut run, mut pages) = (head, Vec::new(), 0);
+    while reached + (run.len() as u64) < their_head && pages < RUN_PAGES_MAX {
+        let from_sequence = reached + run.len() as u64 + 1;
+        let request = Request::Manifests { database: database.clone(), from_sequence };
+        let page = documents(link, &request).await?;
+        if page.is_empty() {
+            break;
+        }
+        run.extend(page);
+        pages += 1;
+        let told = tell(driver, Announcement::Manifests(run.clone())).await;
+        let here = driver.read(|machines| machines.catalog.history(database).map_or(0, History::head_sequence));
+        if here > reached {
+            let taken = usize::try_from(here - reached).unwrap_or(usize::MAX);
+            run.drain(..taken.min(run.len()));
+            (reached, pages) = (here, 0);
+        } else if !told.is_err_and(|refusal| refusal.code == RefusalCode::Manifest) {
+            break; // it shows nothing that is of use here
         }
     }
     Ok(())
@@ -178,11 +195,9 @@ async fn look_for_fork(
         if manifests.is_empty() {
             break;
         }
-        for bytes in manifests {
-            if tell(driver, Announcement::Manifest(bytes)).await.is_err() {
-                return Ok(()); // the proof is made and spread, or the site shows rubbish
-            }
-            from_sequence += 1;
+        from_sequence += manifests.len() as u64;
+        if tell(driver, Announcement::Manifests(manifests)).await.is_err() {
+            return Ok(()); // the proof is made and spread, or the site shows rubbish
         }
     }
     Ok(())

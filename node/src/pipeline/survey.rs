@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use protocol::catalog::{Catalog, History};
-use protocol::document::{CharterChain, Database, Receipt, ReleaseOrder, Site};
+use protocol::document::{CharterChain, Database, Manifest, ReleaseOrder, Site};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::RecordKind;
 use protocol::placement::durability::{self, Durability};
@@ -340,11 +340,10 @@ impl Survey {
 
     /// What the verified receipts of one snapshot promise.
     #[must_use]
-    pub fn durability(&self, database: &Database, sequence: u64) -> Durability {
-        let history = self.catalog.history(&database.name);
-        let receipts: Vec<&Receipt> =
-            (history.into_iter()).flat_map(|history| history.receipts(sequence)).map(Signed::document).collect();
-        durability::assess(self.catalog.charter(), database, receipts)
+    pub fn durability(&self, manifest: &Manifest) -> Durability {
+        let history = self.catalog.history(&manifest.database).into_iter();
+        let receipts = history.flat_map(|history| history.receipts(manifest.sequence)).map(Signed::document);
+        durability::assess(self.catalog.charter(), manifest, receipts)
     }
 
     /// Sites that are not good, for a report.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream;
-use protocol::document::{Database, LiveStripe, Receipt};
+use protocol::document::{LiveStripe, Manifest, Receipt};
 use protocol::identifier::SiteName;
 use protocol::placement::durability;
 use protocol::signature::Signed;
@@ -62,28 +62,29 @@ pub struct Verification {
     pub sites: BTreeMap<String, SiteVerification>,
 }
 
-/// Reads all shards of the head at all sites. [`Survey::read_history`] and [`Survey::read_receipts`] come first.
-pub async fn verify(survey: &Survey, entry: &Database, sequence: u64, progress: &Progress) -> Verification {
+/// Reads all shards of the head, whose manifest this is, at all its sites. [`Survey::read_history`] and
+/// [`Survey::read_receipts`] come first.
+pub async fn verify(survey: &Survey, head: &Manifest, progress: &Progress) -> Verification {
     let fetcher = Fetcher::new(&survey.links);
-    let history = survey.catalog.history(&entry.name);
+    let history = survey.catalog.history(&head.database);
     let stripes: Vec<LiveStripe> =
         history.into_iter().flat_map(|history| history.live_stripes().iter()).cloned().collect();
     let per_site: u64 = stripes.iter().map(|live| live.layout.shard_bytes() as u64).sum();
     progress.expect(per_site * survey.links.len() as u64);
-    let reads = entry.placement.iter().map(|site| read_site(survey, &fetcher, &stripes, site, progress));
+    let reads = head.placement.iter().map(|site| read_site(survey, &fetcher, &stripes, site, progress));
     let sites: BTreeMap<SiteName, SiteVerification> = join_all(reads).await.into_iter().collect();
     let proven = |site: &SiteName| sites.get(site).is_some_and(|found| found.shards > 0 && found.good == found.shards);
     let receipts: Vec<Receipt> = (history.into_iter())
-        .flat_map(|history| history.receipts(sequence))
+        .flat_map(|history| history.receipts(head.sequence))
         .map(Signed::document)
         .map(|receipt| Receipt { holds_shards: receipt.holds_shards && proven(&receipt.site), ..receipt.clone() })
         .collect();
-    let durability = durability::assess(survey.catalog.charter(), entry, &receipts);
+    let durability = durability::assess(survey.catalog.charter(), head, &receipts);
     let jurisdictions: BTreeSet<String> = durability.jurisdictions.clone();
     progress.finish();
     Verification {
-        database: entry.name.to_string(),
-        sequence,
+        database: head.database.to_string(),
+        sequence: head.sequence,
         durable: durability.is_durable(),
         jurisdictions: jurisdictions.into_iter().collect(),
         weakest: durability.weakest.as_ref().map(ToString::to_string),

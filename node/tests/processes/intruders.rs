@@ -40,7 +40,7 @@ fn all_but_the_door(manifest: &[u8]) -> Vec<Request> {
         Request::ReleaseLog { from: 0 },
         Request::Share { order: root, database, sequence: 1 },
         Request::Publish { manifest: manifest.to_vec().into(), sealed_share: None },
-        Request::Announce(Announcement::Manifest(manifest.to_vec().into())),
+        Request::Announce(Announcement::Manifests(vec![manifest.to_vec().into()])),
         put(),
     ]
 }
@@ -102,7 +102,7 @@ fn another_databases_writer(state: &State, sites: &[Site], manifest: &[u8]) {
             let refusal = court.ask(site, &request).unwrap_err();
             assert!(refusal.message.contains("not signed by a writer of land-register"), "{refusal}");
         }
-        let announced = Request::Announce(Announcement::Manifest(forged.clone().into()));
+        let announced = Request::Announce(Announcement::Manifests(vec![forged.clone().into()]));
         assert_eq!(court.ask(site, &announced).unwrap_err().code, RefusalCode::Manifest);
         // The right manifest does not help who did not write it.
         let request = Request::Publish { manifest: manifest.to_vec().into(), sealed_share: None };

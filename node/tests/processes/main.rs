@@ -18,6 +18,7 @@ mod hostile;
 mod intruders;
 mod key_search;
 mod lies;
+mod new_writer;
 mod orders;
 mod peer;
 mod postgres;

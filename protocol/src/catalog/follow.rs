@@ -3,7 +3,7 @@
 use crate::catalog::fork::ForkProof;
 use crate::catalog::{Catalog, History, check_writer, history, manifest_refusal};
 use crate::document::{Charter, Manifest};
-use crate::machine::{Announcement, Output};
+use crate::machine::Output;
 use crate::signature::Signed;
 use crate::wire::{Refusal, RefusalCode};
 
@@ -31,7 +31,7 @@ impl Catalog {
         Ok(standing)
     }
 
-    fn check_state(&self, signed: &Signed<Manifest>) -> Result<(), Refusal> {
+    pub(super) fn check_state(&self, signed: &Signed<Manifest>) -> Result<(), Refusal> {
         let found = signed.document().state;
         if found == self.state() { Ok(()) } else { Err(manifest_refusal(format!("the manifest is of state {found}"))) }
     }
@@ -59,12 +59,21 @@ impl Catalog {
             let why = format!("does not follow snapshot {head} of {} that is held here: FORK", manifest.database);
             return Err(Refusal::new(RefusalCode::Fork, why));
         }
+        let before = history.and_then(History::head);
+        before.map_or(Ok(()), |before| self.check_charter_order(before, signed))?;
+        Ok(Standing::Next)
+    }
+
+    pub(super) fn check_charter_order(
+        &self,
+        before: &Signed<Manifest>,
+        signed: &Signed<Manifest>,
+    ) -> Result<(), Refusal> {
         let later = self.charter_of(signed)?.version;
-        let before = history.and_then(History::head).and_then(|head| self.charter_of(head).ok());
-        if before.is_some_and(|before| before.version > later) {
+        if self.charter_of(before).is_ok_and(|before| before.version > later) {
             return Err(manifest_refusal("the manifest names an older charter than the snapshot before it"));
         }
-        Ok(Standing::Next)
+        Ok(())
     }
 
     /// Appends and persists a manifest that stands next.
@@ -79,7 +88,6 @@ impl Catalog {
             return Err(manifest_refusal(why));
         }
         outputs.push(Output::Persist(history::manifest_record(signed)));
-        outputs.push(Output::Announce(Announcement::Manifest(signed.encode().into())));
         Ok(())
     }
 
@@ -94,15 +102,6 @@ impl Catalog {
                 check_against_charter(self.charter_of(&signed)?, signed.document())?;
                 self.append(&signed, outputs)
             }
-        }
-    }
-
-    /// Follows a manifest that somebody spreads.
-    pub(super) fn take_manifest(&mut self, bytes: &[u8], outputs: &mut Vec<Output>) -> Result<(), Refusal> {
-        let signed = Signed::<Manifest>::decode(bytes).map_err(manifest_refusal)?;
-        match self.stand(&signed, outputs)? {
-            Standing::Known => Ok(()),
-            Standing::Next => self.append(&signed, outputs),
         }
     }
 }

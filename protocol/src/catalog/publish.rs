@@ -5,6 +5,7 @@ use shard_codec::share_sealing::{open_sealed, sealing_context};
 use shard_codec::{Digest, ShareIndex};
 
 use crate::catalog::follow::{Standing, check_against_charter};
+use crate::catalog::run::announce;
 use crate::catalog::{Catalog, finish, history, manifest_refusal};
 use crate::document::{Manifest, Receipt};
 use crate::identifier::{DatabaseName, SiteName};
@@ -56,6 +57,7 @@ impl Catalog {
         }
         if standing == Standing::Next {
             self.append(&signed, outputs)?;
+            announce(&signed, outputs);
         }
         let history = self.databases.entry(database.name.clone()).or_default();
         if let Some(sealed) = sealed_share

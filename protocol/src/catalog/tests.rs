@@ -1,6 +1,7 @@
 //! Attacks on the catalog by writers, sites and a state file.
 
 mod laws;
+mod writers;
 
 use serde_bytes::ByteBuf;
 use shard_codec::Digest;
@@ -22,7 +23,7 @@ fn published(site: &mut RunningSite<'_>, state: &State, snapshot: &Snapshot) -> 
 }
 
 fn announced(manifest: &Signed<Manifest>) -> Announcement {
-    Announcement::Manifest(ByteBuf::from(manifest.encode()))
+    Announcement::Manifests(vec![ByteBuf::from(manifest.encode())])
 }
 
 fn refused(site: &mut RunningSite<'_>, state: &State, snapshot: &Snapshot) -> (RefusalCode, String) {
@@ -39,7 +40,7 @@ fn a_receipt_is_given_after_everything_it_says_is_kept() {
     let outputs = site.publish_bytes(state.writer.public(), snapshot.manifest.encode(), share);
     let expected = [
         "persist manifest",
-        "announce manifest",
+        "announce manifests",
         "persist share",
         "check",
         "persist receipt",

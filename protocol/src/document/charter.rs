@@ -2,7 +2,7 @@
 
 mod chain;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shard_codec::limits::STRIPE_BYTES_MAX;
@@ -306,14 +306,14 @@ impl Charter {
         Ok(())
     }
 
-    fn validate_database(&self, database: &Database) -> Result<(), String> {
+    fn validate_database(database: &Database, sites: &BTreeMap<&SiteName, &Site>) -> Result<(), String> {
         let name = &database.name;
         database.coding()?;
         let stripe_bytes = usize::try_from(database.stripe_bytes).unwrap_or(usize::MAX);
         if !(1 << 20..=STRIPE_BYTES_MAX).contains(&stripe_bytes) {
             return Err(format!("database {name}: stripe_bytes must be 1 MiB to 64 MiB"));
         }
-        if database.writers.is_empty() || !database.writers.iter().all(PublicKey::is_usable) {
+        if database.writers.is_empty() {
             return Err(format!("database {name}: needs at least one usable writer key"));
         }
         if !(2..=database.custodians.len()).contains(&usize::from(database.threshold)) {
@@ -325,7 +325,7 @@ impl Charter {
                 return Err(format!("database {name}: {what} names a site twice"));
             }
             for site_name in list {
-                let site = self.site(site_name).ok_or_else(|| format!("database {name}: no site {site_name}"))?;
+                let site = sites.get(site_name).ok_or_else(|| format!("database {name}: no site {site_name}"))?;
                 let has_role = if what == "placement" { site.roles.shards } else { site.roles.shares };
                 if !has_role {
                     return Err(format!("database {name}: site {site_name} does not have the role for {what}"));
@@ -356,7 +356,16 @@ impl Document for Charter {
         if names.len() != self.databases.len() || names.len() > DATABASES_MAX {
             return Err(format!("at most {DATABASES_MAX} databases, each named once"));
         }
-        self.databases.iter().try_for_each(|database| self.validate_database(database))?;
+        let sites: BTreeMap<_, _> = self.sites.iter().map(|site| (&site.name, site)).collect();
+        self.databases.iter().try_for_each(|database| Self::validate_database(database, &sites))
+    }
+
+    fn validate_costly(&self) -> Result<(), String> {
+        for Database { name, writers, .. } in &self.databases {
+            if !writers.iter().all(PublicKey::is_usable) {
+                return Err(format!("database {name}: needs at least one usable writer key"));
+            }
+        }
         coalition::check(self).map_err(|breach| breach.to_string())
     }
 }

@@ -175,19 +175,39 @@ impl LiveStripe {
 pub struct LiveStripes(BTreeMap<u64, LiveStripe>);
 
 impl LiveStripes {
+    /// Whether the next manifests of the chain can be folded in, one after the other.
+    ///
+    /// # Errors
+    /// One drops a stripe that is not there, or adds one that is.
+    pub fn fit<'a>(&self, run: impl IntoIterator<Item = &'a Manifest>) -> Result<(), String> {
+        let mut changed = BTreeMap::new();
+        for manifest in run {
+            let is_live = |number: &u64| changed.get(number).copied().unwrap_or_else(|| self.0.contains_key(number));
+            if let Some(number) = manifest.stripes_dropped.iter().find(|number| !is_live(number)) {
+                return Err(format!("drops stripe {number}, which is not there"));
+            }
+            if let Some(stripe) = manifest.stripes_added.iter().find(|stripe| is_live(&stripe.number)) {
+                return Err(format!("adds stripe {}, which is there already", stripe.number));
+            }
+            let coding = manifest.coding()?;
+            for stripe in &manifest.stripes_added {
+                let payload_bytes = usize::try_from(stripe.payload_bytes).unwrap_or(usize::MAX);
+                StripeLayout::new(coding, payload_bytes).map_err(|error| error.to_string())?;
+            }
+            changed.extend(manifest.stripes_dropped.iter().map(|number| (*number, false)));
+            changed.extend(manifest.stripes_added.iter().map(|stripe| (stripe.number, true)));
+        }
+        Ok(())
+    }
+
     /// Folds in the next manifest of the chain.
     ///
     /// # Errors
     /// It drops a stripe that is not there, or adds one that is; nothing is changed then.
     pub fn apply(&mut self, manifest: &Manifest) -> Result<(), String> {
+        self.fit([manifest])?;
         let coding = manifest.coding()?;
         let placement: Arc<[SiteName]> = manifest.placement.clone().into();
-        if let Some(number) = manifest.stripes_dropped.iter().find(|number| !self.0.contains_key(number)) {
-            return Err(format!("drops stripe {number}, which is not there"));
-        }
-        if let Some(stripe) = manifest.stripes_added.iter().find(|stripe| self.0.contains_key(&stripe.number)) {
-            return Err(format!("adds stripe {}, which is there already", stripe.number));
-        }
         let mut added = BTreeMap::new();
         for stripe in &manifest.stripes_added {
             let payload_bytes = usize::try_from(stripe.payload_bytes).unwrap_or(usize::MAX);
@@ -224,3 +244,6 @@ impl LiveStripes {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::document::{Charter, Database};
+use crate::document::Charter;
 use crate::identifier::{DatabaseName, SiteName};
 
 /// What binds the sites of a coalition.
@@ -129,39 +129,86 @@ pub fn coalitions(charter: &Charter) -> Vec<Coalition> {
     by_bond.into_iter().map(|(bond, sites)| Coalition { bond, sites }).collect()
 }
 
+/// A set of sites, one bit each: a charter may have a thousand databases and a thousand coalitions.
+#[derive(Clone, Default)]
+struct SiteSet(Vec<u64>);
+
+impl SiteSet {
+    fn insert(&mut self, position: usize) {
+        let (word, bit) = (position / 64, position % 64);
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        self.0.get_mut(word).into_iter().for_each(|bits| *bits |= 1 << bit);
+    }
+
+    fn words(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().copied().chain(std::iter::repeat(0))
+    }
+
+    fn len_with(&self, other: &Self) -> usize {
+        self.0.iter().zip(other.words()).map(|(a, b)| (a & b).count_ones() as usize).sum()
+    }
+
+    fn len_with_and_without(&self, with: &Self, without: &Self) -> usize {
+        let words = self.0.iter().zip(with.words()).zip(without.words());
+        words.map(|((bits, with), without)| (bits & with & !without).count_ones() as usize).sum()
+    }
+}
+
+/// Where each site stands in the charter.
+struct Positions<'a>(BTreeMap<&'a SiteName, usize>);
+
+impl<'a> Positions<'a> {
+    fn of(charter: &'a Charter) -> Self {
+        Self(charter.sites.iter().enumerate().map(|(position, site)| (&site.name, position)).collect())
+    }
+
+    /// Names that are no site's are left out.
+    fn set<'b>(&self, names: impl IntoIterator<Item = &'b SiteName>) -> SiteSet {
+        let mut set = SiteSet::default();
+        names.into_iter().filter_map(|name| self.0.get(name)).for_each(|position| set.insert(*position));
+        set
+    }
+}
+
 /// Refuses a charter in which one coalition could read a database or take it away.
 ///
 /// # Errors
 /// The first breach, with database, coalition and bound.
 pub fn check(charter: &Charter) -> Result<(), Breach> {
-    let coalitions = coalitions(charter);
-    let active: BTreeSet<SiteName> = charter.active_sites().map(|site| site.name.clone()).collect();
+    let positions = Positions::of(charter);
+    let active = positions.set(charter.active_sites().map(|site| &site.name));
+    let coalitions: Vec<(Coalition, SiteSet)> = coalitions(charter)
+        .into_iter()
+        .map(|one| (positions.set(&one.sites), one))
+        .map(|(set, one)| (one, set))
+        .collect();
     for database in &charter.databases {
-        check_one(database, &active, None)?;
-        for coalition in &coalitions {
-            check_one(database, &active, Some(coalition))?;
+        let (placement, custodians) = (positions.set(&database.placement), positions.set(&database.custodians));
+        let (threshold, data_shards) = (usize::from(database.threshold), usize::from(database.data_shards));
+        let harm = |taken: &SiteSet| {
+            let shares = custodians.len_with(taken);
+            let shards_left = placement.len_with_and_without(&active, taken);
+            let shares_left = custodians.len_with_and_without(&active, taken);
+            if shares >= threshold {
+                Some((Harm::Reads { shares }, threshold))
+            } else if shards_left < data_shards {
+                Some((Harm::TakesShards { remaining: shards_left }, data_shards))
+            } else if shares_left < threshold {
+                Some((Harm::TakesShares { remaining: shares_left }, threshold))
+            } else {
+                None
+            }
+        };
+        let nobody = SiteSet::default();
+        let takers = coalitions.iter().map(|(coalition, sites)| (Some(coalition), sites));
+        for (coalition, taken) in std::iter::once((None, &nobody)).chain(takers) {
+            if let Some((harm, bound)) = harm(taken) {
+                let (database, coalition) = (database.name.clone(), coalition.cloned());
+                return Err(Breach { database, coalition, harm, bound });
+            }
         }
-    }
-    Ok(())
-}
-
-fn check_one(database: &Database, active: &BTreeSet<SiteName>, coalition: Option<&Coalition>) -> Result<(), Breach> {
-    let (threshold, data_shards) = (usize::from(database.threshold), usize::from(database.data_shards));
-    let taken = |site: &SiteName| coalition.is_some_and(|coalition| coalition.sites.contains(site));
-    let remaining = |sites: &[SiteName]| sites.iter().filter(|site| active.contains(*site) && !taken(site)).count();
-    let breach =
-        |harm, bound| Err(Breach { database: database.name.clone(), coalition: coalition.cloned(), harm, bound });
-    let shares = database.custodians.iter().filter(|site| taken(site)).count();
-    if shares >= threshold {
-        return breach(Harm::Reads { shares }, threshold);
-    }
-    let shards_left = remaining(&database.placement);
-    if shards_left < data_shards {
-        return breach(Harm::TakesShards { remaining: shards_left }, data_shards);
-    }
-    let shares_left = remaining(&database.custodians);
-    if shares_left < threshold {
-        return breach(Harm::TakesShares { remaining: shares_left }, threshold);
     }
     Ok(())
 }

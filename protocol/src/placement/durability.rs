@@ -1,8 +1,11 @@
 //! Durable or not: what the receipts of one snapshot promise, counted against every coalition.
+//!
+//! How many shards and shares a snapshot needs, and from which sites, was settled when it was made: its manifest says so.
+//! Who may act together, and which sites are left, is what the newest charter says.
 
 use std::collections::BTreeSet;
 
-use crate::document::{Charter, Database, Receipt};
+use crate::document::{Charter, Manifest, Receipt};
 use crate::identifier::SiteName;
 use crate::placement::coalition::{Bond, coalitions};
 
@@ -37,25 +40,27 @@ impl Durability {
     }
 }
 
-/// Counts verified `receipts` of one snapshot. Receipts of sites that are no longer active do not count.
+/// Counts verified `receipts` of the snapshot of `manifest`. Receipts of sites that are not active under `charter`, the
+/// newest one, do not count.
 #[must_use]
 pub fn assess<'a>(
     charter: &Charter,
-    database: &Database,
+    manifest: &Manifest,
     receipts: impl IntoIterator<Item = &'a Receipt>,
 ) -> Durability {
+    let custody = &manifest.custody;
     let active: BTreeSet<&SiteName> = charter.active_sites().map(|site| &site.name).collect();
     let (mut shard_sites, mut share_sites) = (BTreeSet::new(), BTreeSet::new());
     for receipt in receipts.into_iter().filter(|receipt| active.contains(&receipt.site)) {
-        if receipt.holds_shards && database.placement.contains(&receipt.site) {
+        if receipt.holds_shards && manifest.placement.contains(&receipt.site) {
             shard_sites.insert(receipt.site.clone());
         }
-        if receipt.holds_share && database.custodians.contains(&receipt.site) {
+        if receipt.holds_share && custody.custodians.contains(&receipt.site) {
             share_sites.insert(receipt.site.clone());
         }
     }
     let without = |sites: &BTreeSet<SiteName>, lost: &BTreeSet<SiteName>| sites.difference(lost).count();
-    let (data_shards, threshold) = (usize::from(database.data_shards), usize::from(database.threshold));
+    let (data_shards, threshold) = (usize::from(manifest.data_shards), usize::from(custody.threshold));
     // The weakest coalition is the one that leaves the smallest surplus over what is needed, of shards or of shares.
     let surplus = |shards: usize, shares: usize| {
         (shards + threshold).min(shares + data_shards) // both sides shifted by the other's bound: no subtraction
@@ -66,8 +71,8 @@ pub fn assess<'a>(
         .min_by_key(|(shards, shares, _)| surplus(*shards, *shares));
     let (shards_remaining, shares_remaining) =
         weakest.as_ref().map_or((shard_sites.len(), share_sites.len()), |(shards, shares, _)| (*shards, *shares));
-    let missing = (database.placement.iter().filter(|site| !shard_sites.contains(*site)))
-        .chain(database.custodians.iter().filter(|site| !share_sites.contains(*site)))
+    let missing = (manifest.placement.iter().filter(|site| !shard_sites.contains(*site)))
+        .chain(custody.custodians.iter().filter(|site| !share_sites.contains(*site)))
         .cloned()
         .collect();
     let jurisdictions = charter

@@ -213,13 +213,39 @@ fn latest_means_the_newest_durable_snapshot_and_what_came_after_it() {
     assert_eq!(release(&state, &mut site, &latest, 2).unwrap_err(), "the order opens the latest snapshot, which is 3");
 }
 
+/// A charter that needs fewer shards makes nothing durable that was made before it, and hides nothing.
+#[test]
+fn a_later_charter_does_not_change_what_latest_opens() {
+    let (mut state, snapshots) = with_snapshots(2);
+    let (records, founding) = {
+        let mut site = holder(&state, 0, &snapshots);
+        for index in [1, 2, 3] {
+            let other = holder(&state, index, &snapshots);
+            let receipt = other.catalog.history(&database()).unwrap().receipts(2).next().unwrap().encode();
+            site.hear(Announcement::Receipt(receipt.into())).unwrap();
+        }
+        (site.records.clone(), state.chain.clone())
+    };
+    let next = state.amend(|charter| {
+        charter.alliances.clear();
+        (charter.databases[0].data_shards, charter.databases[0].threshold) = (2, 2);
+    });
+    let mut site = RunningSite::new(&state.sites[0], founding);
+    site.records = records;
+    site.restart().unwrap();
+    site.hear(Announcement::Charter(next.encode().into())).unwrap();
+    // Four receipts: without the worst jurisdiction three shards remain, and four are needed.
+    let latest = state.order(3, |order| order.selector = Selector::Latest);
+    assert!(release(&state, &mut site, &latest, 1).is_ok());
+}
+
 #[test]
 fn what_is_not_here_is_not_released() {
     let (state, snapshots) = with_snapshots(1);
     let order = state.order(3, |_| {});
     assert_eq!(release(&state, &mut state.site(0), &order, 1).unwrap_err(), "no snapshot of land-register here");
     let mut without_share = state.site(0);
-    without_share.hear(Announcement::Manifest(snapshots[0].manifest.encode().into())).unwrap();
+    without_share.hear(Announcement::Manifests(vec![snapshots[0].manifest.encode().into()])).unwrap();
     assert_eq!(release(&state, &mut without_share, &order, 1).unwrap_err(), "no share of snapshot 1 here");
     assert!(without_share.records.iter().all(|record| record.kind != RecordKind::Notice));
 }

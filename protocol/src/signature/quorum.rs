@@ -1,12 +1,13 @@
 //! The one quorum verifier.
 //!
 //! Every decision that needs signatures comes through here, from a single writer to the quorum of a charter. It
-//! refuses one key counted twice, and any signature that does not verify, before it counts.
+//! refuses one key that signed twice, and a signature of a member that does not verify. What it verifies is bounded
+//! by what it needs: whoever sends an envelope chooses how many signatures are in it.
 
 use std::collections::BTreeSet;
 
 use crate::document::Document;
-use crate::signature::{PublicKey, Signed};
+use crate::signature::{PublicKey, Signature, Signed};
 
 /// Why the signatures do not decide.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,36 +31,50 @@ pub enum QuorumError {
         valid: usize,
         /// Members needed.
         quorum: usize,
-        /// Valid signatures by keys outside the roll.
+        /// Signatures by keys outside the roll; nobody looks whether they fit.
         strangers: usize,
     },
 }
 
-/// The members of `roll` who signed `signed`, if they are at least `quorum`.
+/// The first `quorum` members of `roll` who signed `signed`, in the order of the envelope.
 ///
 /// # Errors
-/// A duplicate or forged signature anywhere, or too few distinct members.
+/// A key that signed twice, a forged signature among those looked at, or too few distinct members.
 pub fn verify<T: Document>(
     signed: &Signed<T>,
     roll: &BTreeSet<PublicKey>,
     quorum: usize,
 ) -> Result<BTreeSet<PublicKey>, QuorumError> {
     let message = signed.message();
+    count(signed.signatures(), roll, quorum, |signature| signature.key.verifies(&message, &signature.signature))
+}
+
+/// Each verification hashes the whole document, so there are none for strangers and none beyond the quorum.
+fn count(
+    signatures: &[Signature],
+    roll: &BTreeSet<PublicKey>,
+    quorum: usize,
+    mut verifies: impl FnMut(&Signature) -> bool,
+) -> Result<BTreeSet<PublicKey>, QuorumError> {
+    let quorum = quorum.max(1);
     let mut signers = BTreeSet::new();
-    for signature in signed.signatures() {
+    for signature in signatures {
         if !signers.insert(signature.key) {
             return Err(QuorumError::Duplicate { key: signature.key });
         }
-        if !signature.key.verifies(&message, &signature.signature) {
+    }
+    let mut members = BTreeSet::new();
+    for signature in signatures.iter().filter(|signature| roll.contains(&signature.key)) {
+        if !verifies(signature) {
             return Err(QuorumError::Forged { key: signature.key });
         }
+        members.insert(signature.key);
+        if members.len() == quorum {
+            return Ok(members);
+        }
     }
-    let members: BTreeSet<PublicKey> = signers.intersection(roll).copied().collect();
-    if members.len() < quorum.max(1) {
-        let strangers = signers.len() - members.len();
-        return Err(QuorumError::TooFew { valid: members.len(), quorum: quorum.max(1), strangers });
-    }
-    Ok(members)
+    let strangers = signers.len() - members.len();
+    Err(QuorumError::TooFew { valid: members.len(), quorum, strangers })
 }
 
 /// The one key that must have signed, as for a receipt.

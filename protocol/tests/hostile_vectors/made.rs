@@ -2,6 +2,7 @@
 //! alone is in `forms`.
 
 mod forms;
+pub(crate) mod runs;
 
 use protocol::armor::armor;
 use protocol::catalog::fork::ForkProof;
@@ -112,6 +113,8 @@ pub(crate) fn good() -> Vec<(&'static str, Vec<u8>)> {
         ("charter", state.chain.newest().encode()),
         ("next-charter", next.encode()),
         ("manifest", one.manifest.encode()),
+        ("announcement", runs::announcement(&[&one.manifest])),
+        ("announcement-after-a-new-writer", runs::vouched()),
         ("receipt", receipt(&state, one.manifest.digest()).encode()),
         ("release-order", state.order(3, |_| {}).encode()),
         ("release-notice", notice(&state).encode()),
@@ -135,6 +138,7 @@ pub(crate) fn made() -> Vec<Case> {
         foundings(),
         successions(),
         snapshots(),
+        runs::runs(),
         forms::encodings(),
         forms::envelopes(),
         forms::contents(),
@@ -311,6 +315,16 @@ fn successions() -> Vec<Attack> {
         charter.officials.truncate(1);
         (charter.officials[0].key, charter.quorum) = (usurper.public(), 1);
     });
+    // Costly to judge, and worth no judgement: its signatures are looked at first.
+    let breaching = |signers: usize| {
+        let mut envelope = Envelope::of(&sign(state.next_charter(|_| {}), &[]));
+        envelope.payload = cbor::encode(&state.next_charter(|charter| charter.databases[0].data_shards = 6));
+        let mut signed = Signed::<Charter>::decode_form(&envelope.bytes()).unwrap();
+        state.officials[..signers].iter().for_each(|official| signed.sign(official));
+        signed.encode()
+    };
+    cases.push(("charter-coalition-destroys", "next-charter", "next-charter", breaching(3)));
+    cases.push(("charter-coalition-destroys", "next-charter-unsigned", "next-charter", breaching(2)));
     cases.push(("charter-new-officials-alone", "next-charter", "next-charter", sign(usurped, &[usurper]).encode()));
     cases
 }

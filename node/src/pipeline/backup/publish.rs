@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use protocol::document::{Database, Manifest};
 use protocol::identifier::{DatabaseName, SiteName};
+use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX};
 use protocol::machine::{Announcement, RecordKind};
 use protocol::signature::Signed;
 use protocol::wire::{RefusalCode, Request, Response};
@@ -23,6 +24,8 @@ use crate::pipeline::survey::{SiteCondition, Survey, documents, list};
 
 /// An outbox entry in bytes at the most.
 const OUTBOX_BYTES_MAX: usize = 32 << 20;
+/// Manifests in one frame in bytes; the rest of the frame is room for what stands around them.
+const RUN_FRAME_BYTES_MAX: usize = FRAME_BYTES_MAX - (64 << 10);
 
 fn outbox_key(database: &DatabaseName) -> Vec<u8> {
     database.as_str().as_bytes().to_vec()
@@ -72,8 +75,8 @@ pub(super) async fn publish(
         let learned = survey.catalog.learn(RecordKind::Manifest, snapshot.manifest_bytes());
         learned.map_err(|refusal| BackupError::Seal(refusal.message))?;
     }
-    let history = older_manifests(survey, &entry.name, sequence);
-    let calls = survey.links.values_mut().map(|link| hand_over(link, snapshot, &history));
+    let history = manifests_until(survey, &entry.name, sequence);
+    let calls = survey.links.values_mut().map(|link| hand_over(link, &entry.name, snapshot, &history));
     let answers = join_all(calls).await;
     let mut missing = failed_before;
     let mut lacking = BTreeMap::new();
@@ -156,20 +159,23 @@ pub(super) fn check_last_signed(
     Err(BackupError::NotShown { database, sequence, troubles })
 }
 
-fn older_manifests(survey: &Survey, database: &DatabaseName, before: u64) -> Vec<(u64, Vec<u8>)> {
+/// Digest and envelope of every manifest up to the one of this number.
+fn manifests_until(survey: &Survey, database: &DatabaseName, sequence: u64) -> Vec<(Digest, Vec<u8>)> {
     let history = survey.catalog.history(database);
     let manifests = history.into_iter().flat_map(|history| history.manifests_from(1));
-    let older = manifests.filter(|manifest| manifest.document().sequence < before);
-    older.map(|manifest| (manifest.document().sequence, manifest.encode())).collect()
+    let until = manifests.take_while(|manifest| manifest.document().sequence <= sequence);
+    until.map(|manifest| (manifest.digest(), manifest.encode())).collect()
 }
 
 type Handed = (Option<Vec<u8>>, Vec<Digest>);
 
-/// Publishes at one site; a site that lacks older manifests is given them first.
+/// Publishes at one site; a site that lacks older manifests is given them first, in one run with the new one: only that
+/// may vouch for what a writer published who was replaced since.
 async fn hand_over(
     link: &mut Link,
+    database: &DatabaseName,
     snapshot: &SealedSnapshot,
-    history: &[(u64, Vec<u8>)],
+    history: &[(Digest, Vec<u8>)],
 ) -> (SiteName, Result<Handed, CallError>) {
     let name = link.name().clone();
     let result = async {
@@ -181,9 +187,7 @@ async fn hand_over(
         if let Err(CallError::Refused { refusal, .. }) = &response
             && refusal.code == RefusalCode::Behind
         {
-            for (_sequence, bytes) in history {
-                link.call(&Request::Announce(Announcement::Manifest(bytes.clone().into()))).await?;
-            }
+            bring_up(link, database, history).await?;
             response = link.call(&request).await;
         }
         let Response::Published { receipt, missing } = response? else { return Err(link.unexpected()) };
@@ -193,6 +197,40 @@ async fn hand_over(
     };
     let result = result.await;
     (name, result)
+}
+
+/// Gives a site the manifests that it lacks, as many in one frame as fit.
+async fn bring_up(link: &mut Link, database: &DatabaseName, history: &[(Digest, Vec<u8>)]) -> Result<(), CallError> {
+    let mut lacking = first_lacking(link, database, history).await?;
+    while lacking < history.len() {
+        let mut bytes = 0;
+        let fitting = history.iter().skip(lacking).take(PAGE_ENTRIES_MAX).take_while(|(_digest, manifest)| {
+            let is_first = bytes == 0;
+            bytes += manifest.len();
+            is_first || bytes <= RUN_FRAME_BYTES_MAX
+        });
+        let run = fitting.map(|(_digest, manifest)| ByteBuf::from(manifest.clone())).collect();
+        let told = link.call(&Request::Announce(Announcement::Manifests(run))).await;
+        let reached = first_lacking(link, database, history).await?;
+        if reached <= lacking {
+            return told.map(drop);
+        }
+        lacking = reached;
+    }
+    Ok(())
+}
+
+/// Position of the first manifest that a site lacks. Whose head is none of ours is told everything: it finds the fork.
+async fn first_lacking(
+    link: &mut Link,
+    database: &DatabaseName,
+    history: &[(Digest, Vec<u8>)],
+) -> Result<usize, CallError> {
+    let Response::Head(head) = link.call(&Request::Head { database: database.clone() }).await? else {
+        return Err(link.unexpected());
+    };
+    let position = |(_sequence, digest)| history.iter().position(|(ours, _manifest)| *ours == digest);
+    Ok(head.and_then(position).map_or(0, |position| position + 1))
 }
 
 fn learn_receipt(survey: &mut Survey, receipt: Option<&[u8]>) {
@@ -222,7 +260,7 @@ async fn heal(
             }
         }
         let Some(link) = survey.links.get_mut(&site) else { continue };
-        match hand_over(link, snapshot, &[]).await.1 {
+        match hand_over(link, &entry.name, snapshot, &[]).await.1 {
             Ok((receipt, _lacks)) => learn_receipt(survey, receipt.as_deref()),
             Err(error) => drop(missing.insert(site, error.to_string())),
         }
@@ -253,7 +291,7 @@ fn count(
     mut missing: BTreeMap<SiteName, String>,
 ) -> Result<Published, AppendError> {
     let sequence = manifest.document().sequence;
-    let durability = survey.durability(entry, sequence);
+    let durability = survey.durability(manifest.document());
     for site in &durability.missing {
         // A site that is well and still has not all of it says so by its receipt.
         let trouble = survey.conditions.get(site).filter(|condition| **condition != SiteCondition::Good);

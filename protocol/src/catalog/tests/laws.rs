@@ -64,6 +64,8 @@ enum Action {
     /// Snapshot `.0` of branch `.1`, with the share or without.
     Publish(usize, bool, bool),
     Follow(usize, bool),
+    /// So many snapshots from `.0` on, in one run.
+    Run(usize, usize, bool),
     /// The shards of one snapshot get lost or come back.
     Lose(usize),
     Regain,
@@ -77,6 +79,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         5 => (0_usize..4, any::<bool>(), any::<bool>()).prop_map(|(s, b, share)| Action::Publish(s, b, share)),
         4 => (0_usize..4, any::<bool>()).prop_map(|(s, b)| Action::Follow(s, b)),
+        2 => (0_usize..4, 1_usize..4, any::<bool>()).prop_map(|(s, count, b)| Action::Run(s, count, b)),
         1 => (0_usize..4).prop_map(Action::Lose),
         1 => Just(Action::Regain),
         2 => (0_usize..4).prop_map(Action::Receipt),
@@ -121,6 +124,11 @@ proptest! {
                 }
                 Action::Follow(index, second) => {
                     drop(site.hear(announced(&branches[usize::from(second)][index].manifest)));
+                }
+                Action::Run(from, count, second) => {
+                    let run = branches[usize::from(second)].iter().skip(from).take(count);
+                    let run = run.map(|snapshot| snapshot.manifest.encode().into()).collect();
+                    drop(site.hear(Announcement::Manifests(run)));
                 }
                 Action::Lose(index) => {
                     let added = &branches[0][index].manifest.document().stripes_added;

@@ -61,7 +61,8 @@ pub enum CharterError {
 /// A verified chain.
 ///
 /// # Invariants
-/// Never empty; version i + 1 stands at position i; each version carries a quorum of itself and of its predecessor.
+/// Never empty; version i + 1 stands at position i; each version carries a quorum of itself and of its predecessor, and
+/// has passed every check of its content.
 #[derive(Clone, Debug)]
 pub struct CharterChain {
     genesis: Signed<Charter>,
@@ -73,7 +74,7 @@ impl CharterChain {
     /// first use, when the caller shows the digest to a person.
     ///
     /// # Errors
-    /// Not version 1, another state, or no quorum of its own officials.
+    /// Not version 1, another state, no quorum of its own officials, or content that contradicts itself.
     pub fn found(genesis: Signed<Charter>, state: Option<Digest>) -> Result<Self, CharterError> {
         let (found, version) = (genesis.digest(), genesis.document().version);
         if version != 1 {
@@ -84,13 +85,16 @@ impl CharterChain {
             Some(_) | None => {}
         }
         check_quorum(&genesis, genesis.document())?;
+        genesis.check_costly()?;
         Ok(Self { genesis, later: Vec::new() })
     }
 
-    /// Verifies and appends the next version; a version that is already here is taken silently.
+    /// Verifies and appends the next version; a version that is already here is taken silently. What costs most comes
+    /// last: who is no official gets no further than the signatures.
     ///
     /// # Errors
-    /// Another state, a gap, a fork, no quorum of the newest version and of itself, or a site dropped.
+    /// Another state, a gap, a fork, no quorum of the newest version and of itself, a site dropped, or content that
+    /// contradicts itself.
     pub fn extend(&mut self, next: Signed<Charter>) -> Result<bool, CharterError> {
         let version = next.document().version;
         if let Some(held) = self.version(version) {
@@ -116,6 +120,7 @@ impl CharterChain {
             return Err(CharterError::Fork { version: version - 1 });
         }
         check_sites_stay(newest.document(), next.document())?;
+        next.check_costly()?;
         self.later.push(next);
         Ok(true)
     }

@@ -5,6 +5,7 @@ use shard_codec::Digest;
 use super::{Alliance, Charter, CharterChain, CharterError, SiteState};
 use crate::document::Document as _;
 use crate::fixture::{State, name, sign};
+use crate::machine::Announcement;
 use crate::signature::quorum::QuorumError;
 use crate::signature::{EnvelopeError, Keypair, PublicKey, Signed};
 
@@ -234,6 +235,51 @@ fn an_alliance_that_would_match_no_site_is_refused() {
     assert_eq!(refused(&["RU", "RU"]), "alliance 'CIS': needs jurisdictions, each once");
     let alliance = Alliance { name: "CIS".to_owned(), jurisdictions: vec!["RU".to_owned()] };
     assert_eq!(invalid(|c| c.alliances = vec![alliance; 65]), "at most 64 alliances");
+}
+
+/// Envelopes as anybody may send them, whatever is in them.
+fn forged(charter: Charter, signers: &[Keypair]) -> Result<Signed<Charter>, EnvelopeError> {
+    let mut signed = Signed::decode_form(&Signed::unchecked(charter).encode())?;
+    signers.iter().for_each(|signer| signed.sign(signer));
+    Ok(signed)
+}
+
+/// Looking for coalitions in a charter of the largest size costs much more than its signatures do.
+#[test]
+fn who_is_no_official_does_not_get_to_the_costly_checks() {
+    let state = State::new();
+    let costly = [
+        |charter: &mut Charter| charter.databases[0].data_shards = 6,
+        |charter: &mut Charter| charter.databases[0].writers.push(PublicKey::from_bytes([0; 32])),
+    ];
+    let texts = [
+        "charter: database land-register: without alliance 'Nordic mutual assistance' (helsinki, reykjavik) only 5 shards \
+         remain of 6 needed: add sites in other domains or lower data_shards",
+        "charter: database land-register: needs at least one usable writer key",
+    ];
+    for (change, text) in costly.iter().zip(texts) {
+        let next = |signers: &[Keypair]| forged(state.next_charter(change), signers).unwrap();
+        let extended = |signers: &[Keypair]| state.chain.clone().extend(next(signers)).unwrap_err();
+        // It would fail both ways.
+        assert_eq!(extended(&state.officials[..2]), too_few(2, 1, 2, 3, 0));
+        assert_eq!(extended(&state.officials[..3]).to_string(), text);
+        // And the first version.
+        let mut founding = state.charter().clone();
+        change(&mut founding);
+        let founded = |signers| CharterChain::found(forged(founding.clone(), signers).unwrap(), None).unwrap_err();
+        assert_eq!(founded(&state.officials[..2]), too_few(1, 1, 2, 3, 0));
+        assert_eq!(founded(&state.officials[..3]).to_string(), text);
+        // The machine that anybody may hand a charter goes that way ...
+        let hand = |signers| state.site(0).hear(Announcement::Charter(next(signers).encode().into())).unwrap_err();
+        assert_eq!(hand(&state.officials[..2]).message, too_few(2, 1, 2, 3, 0).to_string());
+        assert_eq!(hand(&state.officials[..3]).message, text);
+        // ... and an official who is to sign it is told before there is any signature.
+        assert_eq!(Signed::<Charter>::decode(&next(&[]).encode()).unwrap_err().to_string(), text);
+        assert_eq!(Signed::draft(founding.clone()).unwrap_err().to_string(), text);
+    }
+    // What costs little is looked at first.
+    let error = forged(state.next_charter(|charter| charter.quorum = 0), &[]).unwrap_err();
+    assert_eq!(error.to_string(), "charter: a quorum of 0 cannot be reached by 5 officials");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::document::{Charter, Document as _, Receipt, SiteState};
+use crate::document::{Charter, Document as _, Manifest, Receipt, SiteState};
 use crate::fixture::{NOW, SITES, State, database, name};
 use crate::identifier::SiteName;
 use crate::placement::coalition::{Bond, check, coalitions};
@@ -15,7 +15,7 @@ fn breach(change: impl FnOnce(&mut Charter)) -> String {
     let mut charter = State::new().charter().clone();
     change(&mut charter);
     let text = check(&charter).unwrap_err().to_string();
-    assert_eq!(charter.validate(), Err(text.clone()), "the charter itself must be refused");
+    assert_eq!(charter.validate_costly(), Err(text.clone()), "the charter itself must be refused");
     text
 }
 
@@ -107,22 +107,35 @@ fn receipts(holders: &[usize]) -> Vec<Receipt> {
     holders.iter().map(receipt).collect()
 }
 
+/// What the manifest of a snapshot made under `charter` says.
+fn manifest_under(charter: &Charter) -> Manifest {
+    let entry = &charter.databases[0];
+    let mut manifest = SNAPSHOT.with(Clone::clone);
+    (manifest.data_shards, manifest.placement) = (entry.data_shards, entry.placement.clone());
+    (manifest.custody.threshold, manifest.custody.custodians) = (entry.threshold, entry.custodians.clone());
+    manifest
+}
+
+thread_local! {
+    static SNAPSHOT: Manifest = State::new().snapshot(None, 0).manifest.document().clone();
+}
+
 #[test]
 fn durable_means_after_the_worst_coalition() {
     let charter = State::new().charter().clone();
-    let entry = &charter.databases[0];
+    let made = &manifest_under(&charter);
     // Six sites, both Nordic ones among them: four remain of four needed.
-    let six = assess(&charter, entry, &receipts(&[0, 1, 2, 3, 4, 5]));
+    let six = assess(&charter, made, &receipts(&[0, 1, 2, 3, 4, 5]));
     assert!(six.is_durable());
     assert_eq!(six.weakest, Some(Bond::Alliance("Nordic mutual assistance".to_owned())));
     assert_eq!((six.shards_remaining, six.data_shards, six.shares_remaining, six.threshold), (4, 4, 4, 3));
     assert_eq!(six.missing, BTreeSet::from([name("ottawa")]));
     // Five with both Nordic ones: a plain count of five would say durable.
-    assert!(!assess(&charter, entry, &receipts(&[0, 1, 2, 3, 4])).is_durable());
+    assert!(!assess(&charter, made, &receipts(&[0, 1, 2, 3, 4])).is_durable());
     // Five with one of them.
-    assert!(assess(&charter, entry, &receipts(&[0, 1, 2, 4, 5])).is_durable());
+    assert!(assess(&charter, made, &receipts(&[0, 1, 2, 4, 5])).is_durable());
     // The same receipt six times is one.
-    assert!(!assess(&charter, entry, &receipts(&[0; 6])).is_durable());
+    assert!(!assess(&charter, made, &receipts(&[0; 6])).is_durable());
 }
 
 #[test]
@@ -130,12 +143,52 @@ fn receipts_of_removed_sites_and_strangers_do_not_count() {
     let mut charter = State::new().charter().clone();
     let mut given = receipts(&[0, 1, 2, 4, 5]);
     charter.sites[0].state = SiteState::Expelled;
-    let entry = charter.databases[0].clone();
-    let assessed = assess(&charter, &entry, &given);
+    let made = manifest_under(&charter);
+    let assessed = assess(&charter, &made, &given);
     assert!(!assessed.is_durable());
     assert_eq!(assessed.shard_sites.len(), 4);
     given[0].site = name("atlantis");
-    assert!(!assess(&charter, &entry, &given).is_durable());
+    assert!(!assess(&charter, &made, &given).is_durable());
+}
+
+/// A charter that asks for less does not make durable what was made under one that asked for more, nor the reverse.
+#[test]
+fn what_a_snapshot_needs_was_settled_when_it_was_made() {
+    type Change = fn(&mut Charter);
+    let old = State::new().charter().clone();
+    // Five with both Nordic ones: three remain of four.
+    let given = receipts(&[0, 1, 2, 3, 4]);
+    let lower: [Change; 3] = [
+        |charter| charter.databases[0].data_shards = 2,
+        |charter| charter.databases[0].threshold = 2,
+        |charter| (charter.databases[0].data_shards, charter.databases[0].threshold) = (2, 2),
+    ];
+    for change in lower {
+        let mut newest = old.clone();
+        change(&mut newest);
+        assert!(!assess(&newest, &manifest_under(&old), &given).is_durable());
+    }
+    let mut low = old.clone();
+    low.databases[0].data_shards = 2;
+    let assessed = assess(&old, &manifest_under(&low), &given);
+    assert!(assessed.is_durable());
+    assert_eq!((assessed.shards_remaining, assessed.data_shards, assessed.threshold), (3, 2, 3));
+    // A site that joined later holds nothing of it, whatever it says; and it is not missed.
+    let mut without_ottawa = old.clone();
+    without_ottawa.databases[0].placement.truncate(6);
+    without_ottawa.databases[0].custodians.truncate(6);
+    let made = manifest_under(&without_ottawa);
+    let assessed = assess(&old, &made, &receipts(&[0, 1, 2, 4, 6]));
+    assert!(!assessed.shard_sites.contains(&name("ottawa")) && !assessed.share_sites.contains(&name("ottawa")));
+    assert_eq!(assessed.missing, BTreeSet::from([name("reykjavik"), name("tokyo")]));
+    assert!(!assessed.is_durable());
+    // Who may act together, and who is gone, is what the newest charter says.
+    let mut newest = old.clone();
+    newest.sites[4].jurisdiction = "LU".to_owned();
+    newest.sites[5].jurisdiction = "LU".to_owned();
+    let all_but_one = receipts(&[0, 1, 2, 4, 5, 6]);
+    assert!(assess(&old, &manifest_under(&old), &all_but_one).is_durable());
+    assert!(!assess(&newest, &manifest_under(&old), &all_but_one).is_durable());
 }
 
 fn site_changes() -> impl Strategy<Value = Vec<(u8, Option<u8>, bool)>> {
@@ -209,7 +262,7 @@ proptest! {
                 && left(members, &|index| held[index].1) >= usize::from(threshold)
         };
         let durable = subsets().filter(|members| bound_together(&charter, members)).all(|members| enough(&members));
-        prop_assert_eq!(assess(&charter, &charter.databases[0], &given).is_durable(), durable);
+        prop_assert_eq!(assess(&charter, &manifest_under(&charter), &given).is_durable(), durable);
     }
 }
 

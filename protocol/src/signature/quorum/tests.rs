@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{QuorumError, verify, verify_single};
+use super::{QuorumError, count as count_members, verify, verify_single};
 use crate::cbor;
 use crate::document::{Bearer, Card, ReleaseOrder};
 use crate::fixture::{State, sign};
@@ -24,11 +24,8 @@ fn count(state: &State, order: &Signed<ReleaseOrder>) -> Result<usize, QuorumErr
 fn a_quorum_decides_and_one_less_does_not() {
     let state = State::new();
     for signers in 0..=5 {
-        let expected = if signers >= 3 {
-            Ok(signers)
-        } else {
-            Err(QuorumError::TooFew { valid: signers, quorum: 3, strangers: 0 })
-        };
+        let expected =
+            if signers >= 3 { Ok(3) } else { Err(QuorumError::TooFew { valid: signers, quorum: 3, strangers: 0 }) };
         assert_eq!(count(&state, &state.order(signers, |_| {})), expected);
     }
 }
@@ -57,12 +54,19 @@ fn one_official_twice_counts_for_nothing() {
 }
 
 #[test]
-fn a_forged_signature_is_named_even_beside_a_quorum() {
+fn a_forged_signature_never_counts() {
     let state = State::new();
-    let mut envelope = opened(&state.order(3, |_| {}).encode());
+    let mut envelope = opened(&state.order(2, |_| {}).encode());
     let key = state.officials[4].public();
     envelope.signatures.push(Signature { key, signature: [7; 64] });
     assert_eq!(count(&state, &closed(&envelope)), Err(QuorumError::Forged { key }));
+    // In front of a quorum it is found; behind one nobody looks at it, and it decides nothing.
+    let mut envelope = opened(&state.order(3, |_| {}).encode());
+    envelope.signatures.insert(0, Signature { key, signature: [7; 64] });
+    assert_eq!(count(&state, &closed(&envelope)), Err(QuorumError::Forged { key }));
+    envelope.signatures.rotate_left(1);
+    let signers = verify(&closed(&envelope), &state.charter().roll(), 3).unwrap();
+    assert_eq!(signers, state.officials[..3].iter().map(super::super::Keypair::public).collect());
     // One official's signature under another official's name.
     let mut envelope = opened(&state.order(2, |_| {}).encode());
     envelope.signatures.push(Signature { key, signature: envelope.signatures[0].signature });
@@ -89,6 +93,32 @@ fn strangers_do_not_count() {
     assert_eq!(count(&state, &order), Err(QuorumError::TooFew { valid: 2, quorum: 3, strangers: 2 }));
     order.sign(&state.officials[4]);
     assert_eq!(count(&state, &order), Ok(3));
+}
+
+/// The sender chooses how many signatures there are; the charter, how many are verified.
+#[test]
+fn no_more_is_verified_than_is_needed() {
+    let state = State::new();
+    let roll = state.charter().roll();
+    let official = |index: usize| Signature { key: state.officials[index].public(), signature: [0; 64] };
+    let stranger = |number: u8| Signature { key: PublicKey::from_bytes([number; 32]), signature: [0; 64] };
+    let strangers: Vec<Signature> = (0..200).map(stranger).collect();
+    let verified = |signatures: &[Signature], fits: bool| {
+        let mut keys = Vec::new();
+        let result = count_members(signatures, &roll, 3, |signature| {
+            keys.push(signature.key);
+            fits
+        });
+        (result.is_ok(), keys.len(), keys.iter().all(|key| roll.contains(key)))
+    };
+    let all: Vec<Signature> = strangers.iter().cloned().chain((0..5).map(official)).collect();
+    assert_eq!(verified(&all, true), (true, 3, true), "a quorum is enough");
+    assert_eq!(verified(&all, false), (false, 1, true), "one that does not fit is enough to refuse");
+    assert_eq!(verified(&strangers, true), (false, 0, true), "strangers cost nothing");
+    let two: Vec<Signature> = strangers.into_iter().chain((0..2).map(official)).collect();
+    assert_eq!(verified(&two, true), (false, 2, true));
+    let twice: Vec<Signature> = [official(0), official(1), official(2), stranger(9), stranger(9)].into();
+    assert_eq!(verified(&twice, true), (false, 0, true), "what was tampered with costs nothing");
 }
 
 #[test]
@@ -160,8 +190,9 @@ fn merging_takes_signatures_of_the_same_document_only() {
     let mut ours = state.order(2, |_| {});
     let theirs = sign(ours.document().clone(), &state.officials[1..4]);
     assert!(ours.merge(&theirs));
-    assert_eq!(count(&state, &ours), Ok(4));
+    assert_eq!(ours.signatures().len(), 4);
+    assert_eq!(verify(&ours, &state.charter().roll(), 4).map(|signers| signers.len()), Ok(4));
     let other = state.order(3, |order| order.nonce = [1; 16]);
     assert!(!ours.merge(&other));
-    assert_eq!(count(&state, &ours), Ok(4));
+    assert_eq!(ours.signatures().len(), 4);
 }

@@ -28,7 +28,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::Share { order, database: database(), sequence: 1 },
         Request::ReleaseLog { from: 0 },
         Request::Forks { database: database() },
-        Request::Announce(Announcement::Manifest(bytes())),
+        Request::Announce(Announcement::Manifests(vec![bytes()])),
     ];
     let word = |request: &Request| match request {
         Request::Charters { .. } => "charters",
