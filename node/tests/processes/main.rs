@@ -26,4 +26,5 @@ mod restore;
 mod restore_crash;
 mod rot;
 mod site_crash;
+mod site_failure;
 mod sources;
