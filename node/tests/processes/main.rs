@@ -21,6 +21,8 @@ mod lies;
 mod orders;
 mod peer;
 mod postgres;
+mod pretender;
+mod pretenders;
 mod refused_charters;
 mod restore;
 mod restore_crash;
