@@ -27,6 +27,7 @@ mod refused_charters;
 mod restore;
 mod restore_crash;
 mod rot;
+mod signed_once;
 mod site_crash;
 mod site_failure;
 mod sources;
