@@ -13,6 +13,7 @@ mod backup_crash;
 mod evidence;
 mod forks;
 mod full_disk;
+mod greedy;
 mod harness;
 mod hostile;
 mod intruders;
