@@ -25,6 +25,7 @@ mod peer;
 mod postgres;
 mod pretender;
 mod pretenders;
+mod quota;
 mod refused_charters;
 mod restore;
 mod restore_crash;
