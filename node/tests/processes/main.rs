@@ -19,6 +19,7 @@ mod hostile;
 mod intruders;
 mod key_search;
 mod lies;
+mod lost_stripes;
 mod new_placement;
 mod orders;
 mod peer;
