@@ -2,6 +2,7 @@
 
 mod publish;
 mod seal;
+mod undelivered;
 mod usable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -186,8 +187,9 @@ pub async fn backup(
         return Err(BackupError::NotWriter { database: database.clone() });
     }
     survey.read_history(database).await?;
-    publish::deliver_outbox(context, &mut survey, &entry).await?;
+    let published = publish::deliver_outbox(context, &mut survey, &entry).await?;
     publish::check_last_signed(context, &survey, database)?;
+    undelivered::deliver(context, &mut survey, database, published).await?;
     let live = survey.catalog.history(database).map(|history| history.live_stripes().clone()).unwrap_or_default();
     let usable = usable::usable_stripes(context, &entry, &mut survey, &live).await?;
 

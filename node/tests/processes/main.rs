@@ -18,6 +18,7 @@ mod harness;
 mod hostile;
 mod intruders;
 mod key_search;
+mod late_shares;
 mod lies;
 mod lost_stripes;
 mod new_placement;
