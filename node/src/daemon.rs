@@ -11,6 +11,7 @@ mod lie;
 mod page;
 mod server;
 mod spread;
+mod strangers;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Site {
         let (mesh, events) = Mesh::start(&mesh_keys.identity, &MeshOptions { listen }).await?;
         let server = server::Server::new(driver.clone(), store, &mesh_keys, &options);
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(server::guard_strangers(driver.clone(), mesh.clone(), events));
+        tasks.spawn(strangers::guard(driver.clone(), mesh.clone(), events));
         tasks.spawn(server.run(mesh.accept()?));
         tasks.spawn(spread::run(driver.clone(), mesh.clone(), name, announcements));
         Ok(Self { driver, store_report, mesh, tasks })

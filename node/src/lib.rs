@@ -3,6 +3,7 @@
 //! Reading order: [`connector`] and [`pipeline`] (a database becomes shards, and comes back), [`network`] (the mesh),
 //! [`daemon`] (a site), [`shard_store`] and [`machine_state`] (what it keeps), [`keystore`], [`cli`].
 
+pub mod buffers;
 pub mod chunk_index;
 pub mod cli;
 pub mod clock;

@@ -67,15 +67,13 @@ pub use writer::{IncomingShard, Put, PutError, PutRequest};
 pub struct StoreOptions {
     /// Space in bytes of the file system that is never used, so that the index can always be written (64 MiB).
     pub reserve_bytes: u64,
-    /// The most one database may store here, in bytes; a database without an entry has no quota.
-    pub quota_bytes: BTreeMap<String, u64>,
     /// The most all shards may take in bytes, whatever the file system offers.
     pub capacity_bytes: Option<u64>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { reserve_bytes: 64 << 20, quota_bytes: BTreeMap::new(), capacity_bytes: None }
+        Self { reserve_bytes: 64 << 20, capacity_bytes: None }
     }
 }
 
@@ -302,14 +300,26 @@ impl ShardStore {
     /// # Errors
     /// As [`ReadError`].
     pub fn read(&self, root: &Digest) -> Result<Vec<u8>, ReadError> {
+        let mut contents = Vec::new();
+        self.read_into(root, &mut contents)?;
+        Ok(contents)
+    }
+
+    /// The same into a buffer that is used again; what it held is replaced.
+    ///
+    /// # Errors
+    /// As [`ReadError`]; the contents mean nothing then.
+    pub fn read_into(&self, root: &Digest, contents: &mut Vec<u8>) -> Result<(), ReadError> {
         let (file, bytes) = self.open_file(root)?;
         let Ok(length) = usize::try_from(bytes) else {
             return Err(ReadError::Rotten { root: *root });
         };
-        let mut contents = vec![0; length];
-        let sound = file.read_exact_at(&mut contents, 0).is_ok() && Digest::of(&contents) == *root;
+        contents.resize(length, 0);
+        let is_read = file.read_exact_at(contents, 0).is_ok();
+        Files::uncache(&file);
+        let sound = is_read && Digest::of(contents) == *root;
         if sound {
-            return Ok(contents);
+            return Ok(());
         }
         self.inner.withdraw_unless_sound(root)?;
         Err(ReadError::Rotten { root: *root })

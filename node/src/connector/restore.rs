@@ -32,10 +32,12 @@ use crate::redb_file::is_disk_full;
 mod handles;
 mod stream;
 mod tree;
+mod write_behind;
 
 use handles::Handles;
 use stream::StreamTarget;
 use tree::Tree;
+use write_behind::WriteBehind;
 
 /// Where to restore to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,6 +253,7 @@ struct DirectoryTarget {
     tag: Digest,
     entries: Vec<OpenEntry>,
     handles: Mutex<Handles>,
+    write_behind: WriteBehind,
     taken: BTreeSet<String>,
     directories: Vec<Entry>,
     symlinks: Vec<(String, String)>,
@@ -266,11 +269,14 @@ impl fmt::Debug for DirectoryTarget {
 
 impl DirectoryTarget {
     fn open(path: PathBuf, tag: Digest) -> Result<Self, RestoreError> {
+        let write_behind =
+            WriteBehind::start().map_err(|source| RestoreError::io(&path.display().to_string(), source))?;
         Ok(Self {
             tree: Tree::open(path)?,
             tag,
             entries: Vec::new(),
             handles: Mutex::default(),
+            write_behind,
             taken: BTreeSet::new(),
             directories: Vec::new(),
             symlinks: Vec::new(),
@@ -342,7 +348,9 @@ impl DirectoryTarget {
 
     fn write_at(&self, id: EntryId, offset: u64, bytes: &[u8]) -> Result<(), RestoreError> {
         let (file, path) = self.handle(id)?;
-        file.write_all_at(bytes, offset).map_err(|source| RestoreError::io(path, source))
+        file.write_all_at(bytes, offset).map_err(|source| RestoreError::io(path, source))?;
+        self.write_behind.wrote(&file, bytes.len());
+        Ok(())
     }
 
     fn read_at(&self, id: EntryId, offset: u64, buffer: &mut [u8]) -> Result<usize, RestoreError> {
@@ -358,6 +366,7 @@ impl DirectoryTarget {
         file.set_len(bytes).map_err(failed)?;
         file.set_permissions(Permissions::from_mode(entry.mode)).map_err(failed)?;
         file.set_modified(entry.modified).map_err(failed)?;
+        self.write_behind.settle().map_err(failed)?;
         file.sync_all().map_err(failed)?;
         let identity = tree::identity(&file.metadata().map_err(failed)?);
         self.tree.write_marker(&partial, &identity)?;

@@ -16,22 +16,24 @@ use protocol::wire::{Refusal, RefusalCode, Request, Response};
 use serde_bytes::ByteBuf;
 use shard_codec::limits::{SHARD_ALIGN_BYTES, STRIPE_BYTES_MAX};
 use shard_codec::{Digest, ShardIndex, shard_tree};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::SiteOptions;
 use super::driver::{Driver, Input};
 use super::page::{self, page};
-use crate::network::Mesh;
+use super::strangers::STRANGER_STAY;
+use crate::buffers::{Buffer, BufferPool};
 use crate::network::frame::{self, FrameError};
 use crate::network::identity::public_key;
-use crate::network::mesh::PeerEvent;
 use crate::shard_store::{Put, PutError, PutRequest, ReadError, ShardStore};
 
 /// Streams served at once; a peer that opens more waits.
 const STREAMS_MAX: usize = 512;
 /// Shards in memory at once, read or written.
 const SHARDS_IN_MEMORY_MAX: usize = 12;
+/// Bytes of shard buffers that are kept for the next shards.
+const KEPT_BYTES_MAX: usize = 48 << 20;
 /// Streams of one peer,
 const STREAMS_PER_PEER_MAX: usize = 24;
 /// and of one that is not in the charter.
@@ -42,10 +44,6 @@ const SHARDS_PER_PEER_MAX: usize = 4;
 const ANSWER_LIMIT: Duration = Duration::from_secs(600);
 /// A stream without a request for this long is closed.
 const IDLE: Duration = Duration::from_secs(600);
-/// How long a peer outside the charter may stay without showing a release order.
-const STRANGER_STAY: Duration = Duration::from_secs(15);
-/// Peers outside the charter at once.
-const STRANGERS_MAX: usize = 32;
 
 /// What a request needs.
 pub(super) struct Server {
@@ -53,6 +51,7 @@ pub(super) struct Server {
     store: ShardStore,
     me: Option<SiteName>,
     shards: Semaphore,
+    bodies: BufferPool,
     peers: Mutex<BTreeMap<PublicKey, Arc<Peer>>>,
     #[cfg(feature = "test-hooks")]
     lie: Option<super::Lie>,
@@ -77,6 +76,7 @@ impl Server {
             store,
             me,
             shards: Semaphore::new(SHARDS_IN_MEMORY_MAX),
+            bodies: BufferPool::new(KEPT_BYTES_MAX),
             peers: Mutex::new(BTreeMap::new()),
             #[cfg(feature = "test-hooks")]
             lie: _options.lie,
@@ -181,16 +181,20 @@ impl Server {
             Request::PutShard { database, stripe_number, shard_index, root, bytes } => {
                 let _permit = self.shards.acquire().await;
                 // The body is read even if the shard is refused, so that the stream stays in step.
-                let body = read_shard_body(stream, bytes).await?;
-                let request = PutRequest {
-                    root,
-                    bytes: body.len() as u64,
-                    database: database.to_string(),
-                    stripe_number,
-                    shard_index: ShardIndex::new(shard_index),
-                };
-                match self.check_placement(&database, shard_index, request.bytes) {
-                    Ok(()) => self.put_shard(request, body).await.map(|()| Response::Done),
+                let body = self.bodies.take().into_bytes();
+                let body = self.bodies.adopt(read_shard_body(stream, bytes, body).await?);
+                match self.check_placement(&database, shard_index) {
+                    Ok(quota_bytes) => {
+                        let request = PutRequest {
+                            root,
+                            bytes: body.len() as u64,
+                            database: database.to_string(),
+                            quota_bytes,
+                            stripe_number,
+                            shard_index: ShardIndex::new(shard_index),
+                        };
+                        self.put_shard(request, body).await.map(|()| Response::Done)
+                    }
                     Err(refusal) => Err(refusal),
                 }
             }
@@ -203,27 +207,21 @@ impl Server {
         frame::write_frame(stream, &result.unwrap_or_else(Response::Refused)).await
     }
 
-    /// Placement and quota by the newest charter known here.
-    fn check_placement(&self, database: &DatabaseName, shard_index: u8, bytes: u64) -> Result<(), Refusal> {
-        let (placed, quota_bytes) = self.driver.read(|machines| {
-            let entry = machines.catalog.charter().database(database).zip(self.me.as_ref());
-            entry.map_or((None, 0), |(entry, me)| (entry.shard_index_of(me), entry.quota_bytes))
+    /// The quota of a database here, if the newest charter known here places such a shard at this site.
+    fn check_placement(&self, database: &DatabaseName, shard_index: u8) -> Result<u64, Refusal> {
+        let placed = self.driver.read(|machines| {
+            let (entry, me) = machines.catalog.charter().database(database).zip(self.me.as_ref())?;
+            Some((entry.shard_index_of(me)?, entry.quota_bytes))
         });
-        if placed != Some(ShardIndex::new(shard_index)) {
+        let quota_bytes =
+            placed.filter(|(index, _quota_bytes)| index.get() == shard_index).map(|(_index, quota)| quota);
+        quota_bytes.ok_or_else(|| {
             let why = format!("the charter does not place shard {shard_index} of {database} at this site");
-            return Err(Refusal::new(RefusalCode::NotAllowed, why));
-        }
-        let stored_bytes = self.store.stored_bytes(database.as_str());
-        if stored_bytes.saturating_add(bytes) > quota_bytes {
-            let why = format!(
-                "{database} may hold {quota_bytes} bytes here and holds {stored_bytes}: raise quota_gib in the charter"
-            );
-            return Err(Refusal::new(RefusalCode::Quota, why));
-        }
-        Ok(())
+            Refusal::new(RefusalCode::NotAllowed, why)
+        })
     }
 
-    async fn put_shard(&self, request: PutRequest, body: Vec<u8>) -> Result<(), Refusal> {
+    async fn put_shard(&self, request: PutRequest, body: Buffer) -> Result<(), Refusal> {
         let store = self.store.clone();
         let stored = tokio::task::spawn_blocking(move || -> Result<(), PutError> {
             match store.begin(request)? {
@@ -244,9 +242,10 @@ impl Server {
         }
     }
 
-    async fn read_shard(&self, root: Digest) -> Result<Vec<u8>, Refusal> {
+    async fn read_shard(&self, root: Digest) -> Result<Buffer, Refusal> {
         let store = self.store.clone();
-        let read = tokio::task::spawn_blocking(move || store.read(&root)).await;
+        let mut shard = self.bodies.take();
+        let read = tokio::task::spawn_blocking(move || store.read_into(&root, &mut shard).map(|()| shard)).await;
         let read = read.map_err(|error| Refusal::new(RefusalCode::Internal, error))?;
         let shard = read.map_err(|error| {
             let code = match error {
@@ -263,7 +262,7 @@ impl Server {
     }
 
     #[cfg(feature = "test-hooks")]
-    async fn lie_about(&self, mut shard: Vec<u8>) -> Vec<u8> {
+    async fn lie_about(&self, mut shard: Buffer) -> Buffer {
         match self.lie {
             Some(super::Lie::FlipBits) => {
                 if let Some(byte) = shard.first_mut() {
@@ -424,13 +423,13 @@ pub(super) fn announced(ticket: Option<protocol::machine::Ticket>, announcement:
     }
 }
 
-async fn read_shard_body(stream: &mut libp2p::Stream, bytes: u32) -> Result<Vec<u8>, FrameError> {
+async fn read_shard_body(stream: &mut libp2p::Stream, bytes: u32, buffer: Vec<u8>) -> Result<Vec<u8>, FrameError> {
     let max = STRIPE_BYTES_MAX + SHARD_ALIGN_BYTES;
     let actual = usize::try_from(bytes).unwrap_or(usize::MAX);
     if actual > max {
         return Err(FrameError::TooLong { actual, max });
     }
-    frame::read_body(stream, actual).await
+    frame::read_body(stream, actual, buffer).await
 }
 
 async fn send_body(stream: &mut libp2p::Stream, body: &[u8]) -> Result<(), FrameError> {
@@ -446,28 +445,4 @@ fn put_refusal(error: &PutError) -> Refusal {
         PutError::Io { .. } | PutError::Index(_) => RefusalCode::Internal,
     };
     Refusal::new(code, error)
-}
-
-/// Lets strangers stay only a short while, and only a few of them: long enough to show a release order.
-pub(super) async fn guard_strangers(driver: Driver, mesh: Mesh, mut events: mpsc::Receiver<PeerEvent>) {
-    let mut stays = JoinSet::new();
-    while let Some(event) = events.recv().await {
-        while stays.try_join_next().is_some() {}
-        let PeerEvent::Connected(key) = event else { continue };
-        if driver.identify(key) != Caller::Stranger {
-            continue;
-        }
-        if stays.len() >= STRANGERS_MAX {
-            mesh.disconnect(key).await;
-            continue;
-        }
-        let (driver, mesh) = (driver.clone(), mesh.clone());
-        stays.spawn(async move {
-            tokio::time::sleep(STRANGER_STAY).await;
-            if driver.identify(key) == Caller::Stranger {
-                tracing::info!(peer = %key, "showed no release order in time: disconnected");
-                mesh.disconnect(key).await;
-            }
-        });
-    }
 }

@@ -85,7 +85,7 @@ pub async fn read_frame<T: Serialize + DeserializeOwned>(
     if actual > bytes_max {
         return Err(FrameError::TooLong { actual, max: bytes_max });
     }
-    let body = read_body(stream, actual).await?;
+    let body = read_body(stream, actual, Vec::new()).await?;
     Ok(cbor::decode(&body, bytes_max)?)
 }
 
@@ -100,17 +100,28 @@ pub async fn write_body(stream: &mut (impl AsyncWrite + Unpin), body: &[u8]) -> 
     within(stream.flush()).await
 }
 
-/// Reads exactly `bytes` raw bytes. The caller has bounded `bytes`; memory grows only as they arrive.
+/// Reads exactly `bytes` raw bytes into `buffer`, whose old contents are replaced. The caller has bounded `bytes`;
+/// memory grows only as they arrive.
 ///
 /// # Errors
 /// The connection failed or stalled.
-pub async fn read_body(stream: &mut (impl AsyncRead + Unpin), bytes: usize) -> Result<Vec<u8>, FrameError> {
-    let mut body = Vec::with_capacity(bytes.min(8 << 20));
-    while body.len() < bytes {
-        let filled = body.len();
-        body.resize(bytes.min(filled + PIECE_BYTES), 0);
-        let piece = body.get_mut(filled..).unwrap_or_default();
+pub async fn read_body(
+    stream: &mut (impl AsyncRead + Unpin),
+    bytes: usize,
+    buffer: Vec<u8>,
+) -> Result<Vec<u8>, FrameError> {
+    let mut body = buffer;
+    body.truncate(bytes);
+    body.reserve_exact(bytes.min(8 << 20).saturating_sub(body.len()));
+    let mut filled = 0;
+    while filled < bytes {
+        let end = bytes.min(filled + PIECE_BYTES);
+        if body.len() < end {
+            body.resize(end, 0); // what is there from the last use needs no zeros
+        }
+        let piece = body.get_mut(filled..end).unwrap_or_default();
         within(stream.read_exact(piece)).await?;
+        filled = end;
     }
     Ok(body)
 }

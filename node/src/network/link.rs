@@ -226,7 +226,7 @@ async fn exchange_once(
     if actual > bytes_max {
         return Err(FrameError::TooLong { actual, max: bytes_max });
     }
-    let body = frame::read_body(stream, actual).await?;
+    let body = frame::read_body(stream, actual, Vec::new()).await?;
     Ok((Response::Body { bytes }, body))
 }
 

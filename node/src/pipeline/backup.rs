@@ -18,9 +18,10 @@ use serde::Serialize;
 use shard_codec::sealing::DedupSecret;
 use tokio::sync::mpsc;
 
-use super::pack::{self, Buffers, InFlight, PackCounts, PackError, Packer, PackerParts, Piece};
+use super::pack::{self, InFlight, PackCounts, PackError, Packer, PackerParts, Piece};
 use super::survey::{Survey, SurveyError, list, survey};
 use super::upload::{self, Sites, UploadError};
+use crate::buffers::BufferPool;
 use crate::chunk_index::{ChunkIndex, ChunkIndexError};
 use crate::clock::Monotonic;
 use crate::connector::{CaptureOptions, CaptureSummary, Source, open_capture};
@@ -31,6 +32,8 @@ use crate::redb_file::RedbFileError;
 
 /// Batches between reader and packer.
 const BATCHES_MAX: usize = 1;
+/// Bytes of stripe buffers that are kept for the next stripes.
+const STRIPES_KEPT_BYTES_MAX: usize = 128 << 20;
 /// Full stripes between packer and coder.
 const FULL_STRIPES_MAX: usize = 1;
 
@@ -241,7 +244,7 @@ fn pack_and_upload(
     sites: Arc<Sites>,
     progress: &Progress,
 ) -> Result<Packed, BackupError> {
-    let (in_flight, buffers) = (InFlight::default(), Buffers::default());
+    let (in_flight, buffers) = (InFlight::default(), BufferPool::new(STRIPES_KEPT_BYTES_MAX));
     let (send_stripes, stripes) = mpsc::channel(FULL_STRIPES_MAX);
     let parts = PackerParts {
         secret: &context.dedup_secret,
@@ -250,7 +253,7 @@ fn pack_and_upload(
         coding: entry.coding().map_err(BackupError::Seal)?,
         stripe_bytes: usize::try_from(entry.stripe_bytes).unwrap_or(usize::MAX),
         in_flight: in_flight.clone(),
-        buffers: buffers.clone(),
+        stripes: buffers.clone(),
         send: send_stripes,
     };
     let upload = upload::run(stripes, sites, entry, context.index.clone(), in_flight, buffers);

@@ -16,16 +16,19 @@ use rayon::prelude::*;
 use shard_codec::CodingParameters;
 use shard_codec::chunking::{Chunker, ContentDefined, FixedSize};
 use shard_codec::compression::{Compression, Compressor};
-use shard_codec::sealing::{ChunkHash, ChunkId, DedupSecret, seal_chunk};
+use shard_codec::sealing::{ChunkHash, ChunkId, DedupSecret, OVERHEAD_BYTES, seal_chunk};
 use shard_codec::stripe::StripeBuilder;
 use tokio::sync::mpsc;
 
+use crate::buffers::{Buffer, BufferPool};
 use crate::chunk_index::{ChunkIndex, Location};
 use crate::connector::{self, Capture, CaptureSummary, CutHint};
 use crate::progress::Progress;
 
 /// Plaintext of one batch, in bytes.
 const BATCH_BYTES: usize = 8 << 20;
+/// Bytes of buffers that are kept for the next batch.
+const KEPT_BYTES_MAX: usize = 32 << 20;
 /// Chunks that one worker seals in a row.
 const SEAL_GROUP: usize = 32;
 /// Contents are cut into chunks of this size on average: small, so that unchanged parts of the tree are found again.
@@ -52,7 +55,11 @@ pub enum PackError {
 /// What the reader thread hands on.
 pub(super) enum Piece {
     Entry(connector::Entry),
-    Data { bytes: Vec<u8>, chunks: Vec<Range<usize>> },
+    /// Chunks of a file, one after the other from the start of `bytes`; what follows the last is nothing.
+    Data {
+        bytes: Buffer,
+        chunks: Vec<Range<usize>>,
+    },
     End(CaptureSummary),
 }
 
@@ -73,6 +80,7 @@ pub(super) fn read_source(
     progress: &Progress,
     send: &SyncSender<Result<Piece, PackError>>,
 ) -> Result<(), PackError> {
+    let buffers = BufferPool::new(KEPT_BYTES_MAX);
     let hand_on = |piece| send.send(Ok(piece)).map_err(|_closed| PackError::Stopped);
     while let Some(entry) = capture.next_entry()? {
         let chunker = chunker(entry.cut, stripe_bytes)?;
@@ -81,25 +89,23 @@ pub(super) fn read_source(
         let mut rest: Vec<u8> = Vec::new();
         let mut at_end = !is_file;
         while !at_end {
-            let mut bytes = Vec::with_capacity(BATCH_BYTES);
-            bytes.append(&mut rest);
-            let start = bytes.len();
+            let mut bytes = buffers.take();
             bytes.resize(BATCH_BYTES, 0);
-            let mut filled = start;
+            let mut filled = rest.len();
+            bytes.get_mut(..filled).unwrap_or_default().copy_from_slice(&rest);
             while filled < BATCH_BYTES && !at_end {
                 let count = capture.read(bytes.get_mut(filled..).unwrap_or_default())?;
                 at_end = count == 0;
                 filled += count;
                 progress.advance(count as u64);
             }
-            bytes.truncate(filled);
             let mut chunks = Vec::new();
             let mut from = 0;
-            while let Some(length) = chunker.next_chunk_bytes(bytes.get(from..).unwrap_or_default(), at_end) {
+            while let Some(length) = chunker.next_chunk_bytes(bytes.get(from..filled).unwrap_or_default(), at_end) {
                 chunks.push(from..from + length);
                 from += length;
             }
-            rest = bytes.split_off(from);
+            rest = bytes.get(from..filled).unwrap_or_default().to_vec(); // less than a chunk
             hand_on(Piece::Data { bytes, chunks })?;
         }
     }
@@ -121,9 +127,6 @@ fn chunker(cut: CutHint, stripe_bytes: usize) -> Result<Chunker, PackError> {
         }
     })
 }
-
-/// Buffers of stripes that were stored, for stripes to come: fresh ones of this size cost page faults and memory.
-pub(super) type Buffers = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// What packing counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -147,7 +150,8 @@ pub(super) struct Packer<'a> {
     stripe_bytes: usize,
     compression: Compression,
     in_flight: InFlight,
-    buffers: Buffers,
+    stripes: BufferPool,
+    sealed: BufferPool,
     send: mpsc::Sender<FullStripe>,
     builder: StripeBuilder,
     number: Option<u64>,
@@ -167,7 +171,8 @@ pub(super) struct PackerParts<'a> {
     pub(super) coding: CodingParameters,
     pub(super) stripe_bytes: usize,
     pub(super) in_flight: InFlight,
-    pub(super) buffers: Buffers,
+    /// Buffers of stripes that were stored, for stripes to come.
+    pub(super) stripes: BufferPool,
     pub(super) send: mpsc::Sender<FullStripe>,
 }
 
@@ -182,7 +187,7 @@ fn seal_error(error: impl std::fmt::Display) -> PackError {
 
 impl<'a> Packer<'a> {
     pub(super) fn new(parts: PackerParts<'a>) -> Result<Self, PackError> {
-        let PackerParts { secret, index, usable, coding, stripe_bytes, in_flight, buffers, send } = parts;
+        let PackerParts { secret, index, usable, coding, stripe_bytes, in_flight, stripes, send } = parts;
         Ok(Self {
             secret,
             index,
@@ -191,7 +196,8 @@ impl<'a> Packer<'a> {
             stripe_bytes,
             compression: Compression::default(),
             in_flight,
-            buffers,
+            stripes,
+            sealed: BufferPool::new(KEPT_BYTES_MAX),
             send,
             builder: StripeBuilder::new(coding, stripe_bytes).map_err(seal_error)?,
             number: None,
@@ -212,7 +218,7 @@ impl<'a> Packer<'a> {
                 self.cut_contents(false)?;
             }
             Piece::Data { bytes, chunks } => {
-                self.counts.plaintext_bytes += bytes.len() as u64;
+                self.counts.plaintext_bytes += chunks.last().map_or(0, |chunk| chunk.end) as u64;
                 let slices: Vec<&[u8]> = chunks.iter().filter_map(|range| bytes.get(range.clone())).collect();
                 let places = self.add(&slices)?;
                 for run in places.chunks(RUN_CHUNKS_MAX) {
@@ -285,9 +291,10 @@ impl<'a> Packer<'a> {
         self.counts.new_plaintext_bytes +=
             fresh_inputs.iter().map(|(_hash, plaintext)| plaintext.len() as u64).sum::<u64>();
         let compression = self.compression;
-        let sealed: Vec<(Vec<u8>, Vec<usize>)> = fresh_inputs
+        let buffers = &self.sealed;
+        let sealed: Vec<(Buffer, Vec<usize>)> = fresh_inputs
             .par_chunks(SEAL_GROUP)
-            .map_init(Compressor::new, |compressor, group| seal_group(group, compression, compressor))
+            .map_init(Compressor::new, |compressor, group| seal_group(group, compression, compressor, buffers.take()))
             .collect::<Result<_, PackError>>()?;
         let mut fresh_locations = Vec::with_capacity(fresh.len());
         let mut at = fresh.iter();
@@ -366,7 +373,7 @@ impl<'a> Packer<'a> {
 
     fn flush(&mut self) -> Result<(), PackError> {
         let Some(number) = self.number.take() else { return Ok(()) };
-        let buffer = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let buffer = self.stripes.take().into_bytes();
         let fresh = StripeBuilder::reusing(self.coding, self.stripe_bytes, buffer).map_err(seal_error)?;
         let payload = std::mem::replace(&mut self.builder, fresh).finish();
         let chunks = std::mem::take(&mut self.current);
@@ -378,9 +385,12 @@ fn seal_group(
     group: &[(&ChunkHash, &[u8])],
     compression: Compression,
     compressor: &mut Compressor,
-) -> Result<(Vec<u8>, Vec<usize>), PackError> {
+    mut bytes: Buffer,
+) -> Result<(Buffer, Vec<usize>), PackError> {
     let mut rng = crate::entropy::rng();
-    let (mut bytes, mut lengths) = (Vec::new(), Vec::with_capacity(group.len()));
+    let mut lengths = Vec::with_capacity(group.len());
+    bytes.clear();
+    bytes.reserve(group.iter().map(|(_hash, plaintext)| plaintext.len() + OVERHEAD_BYTES).sum());
     for (hash, plaintext) in group {
         lengths.push(seal_chunk(hash, plaintext, compression, compressor, &mut rng, &mut bytes).map_err(seal_error)?);
     }

@@ -14,7 +14,8 @@ use shard_codec::{CodingParameters, ShardIndex};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::pack::{Buffers, FullStripe, InFlight};
+use super::pack::{FullStripe, InFlight};
+use crate::buffers::BufferPool;
 use crate::chunk_index::{ChunkIndex, ChunkIndexError, StripeRecord, StripeShard, StripeState};
 use crate::network::Link;
 
@@ -109,7 +110,7 @@ pub(super) async fn run(
     database: &Database,
     index: Arc<ChunkIndex>,
     in_flight: InFlight,
-    buffers: Buffers,
+    buffers: BufferPool,
 ) -> Result<Vec<Stripe>, UploadError> {
     let coding = database.coding().map_err(UploadError::Code)?;
     let code: Arc<dyn ErasureCode> =
@@ -154,7 +155,7 @@ struct Context {
     code: Arc<dyn ErasureCode>,
     index: Arc<ChunkIndex>,
     in_flight: InFlight,
-    buffers: Buffers,
+    buffers: BufferPool,
     database: DatabaseName,
     placement: Vec<SiteName>,
     coding: CodingParameters,
@@ -179,7 +180,7 @@ impl Context {
         let shards =
             encoded.roots().iter().zip(stored).map(|(root, stored)| StripeShard { root: *root.as_bytes(), stored });
         let record = StripeRecord { payload_bytes, shards: shards.collect(), state: StripeState::Pending };
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(encoded.into_buffer());
+        drop(self.buffers.adopt(encoded.into_buffer()));
         let this = self.clone();
         let recorded = tokio::task::spawn_blocking(move || this.record(number, &record, &chunks)).await;
         recorded.map_err(|error| UploadError::Code(error.to_string()))??;

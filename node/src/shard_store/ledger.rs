@@ -76,13 +76,12 @@ impl Ledger {
         replaced_bytes: u64,
     ) -> Result<(), PutError> {
         let promised: u64 = self.promised_bytes.values().sum();
-        if let Some(quota_bytes) = options.quota_bytes.get(&request.database).copied() {
-            let stored_bytes = self.stored_bytes(&request.database);
-            let coming = self.promised_bytes.get(&request.database).copied().unwrap_or(0);
-            if request.bytes > quota_bytes.saturating_sub(stored_bytes).saturating_sub(coming) {
-                let (database, needed) = (request.database.clone(), request.bytes);
-                return Err(PutError::QuotaExceeded { database, quota_bytes, stored_bytes, needed });
-            }
+        let stored_bytes = self.stored_bytes(&request.database);
+        let coming = self.promised_bytes.get(&request.database).copied().unwrap_or(0);
+        let quota_bytes = request.quota_bytes;
+        if request.bytes > quota_bytes.saturating_sub(stored_bytes).saturating_sub(coming) {
+            let (database, needed) = (request.database.clone(), request.bytes);
+            return Err(PutError::QuotaExceeded { database, quota_bytes, stored_bytes, needed });
         }
         let mut available = free_bytes.saturating_sub(promised).saturating_sub(options.reserve_bytes);
         if let Some(capacity_bytes) = options.capacity_bytes {

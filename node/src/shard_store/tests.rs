@@ -19,6 +19,7 @@ fn request(contents: &[u8]) -> PutRequest {
         root: Digest::of(contents),
         bytes: contents.len() as u64,
         database: DATABASE.to_owned(),
+        quota_bytes: u64::MAX,
         stripe_number: 7,
         shard_index: ShardIndex::new(2),
     }
@@ -346,16 +347,16 @@ fn the_reserve_of_the_file_system_is_not_touched() {
 #[test]
 fn a_quota_counts_what_is_stored_and_what_is_on_its_way() {
     let dir = tempfile::tempdir().unwrap();
-    let quota_bytes = BTreeMap::from([(DATABASE.to_owned(), 200_000)]);
-    let (store, _report) = ShardStore::open_with(dir.path(), StoreOptions { quota_bytes, ..small_reserve() }).unwrap();
+    let (store, _report) = open(&dir);
+    let third = || PutRequest { quota_bytes: 200_000, ..request(&contents(3)) };
     put(&store, &contents(1)).unwrap();
     let on_its_way = receive(&store, &contents(2)).unwrap();
-    let refused = store.begin(request(&contents(3))).unwrap_err();
+    let refused = store.begin(third()).unwrap_err();
     assert!(matches!(refused, PutError::QuotaExceeded { stored_bytes: 100_000, quota_bytes: 200_000, .. }));
-    let other = PutRequest { database: "other".to_owned(), ..request(&contents(3)) };
+    let other = PutRequest { database: "other".to_owned(), ..third() };
     assert!(matches!(store.begin(other).unwrap(), Put::Writer(_)));
     on_its_way.commit().unwrap();
-    store.begin(request(&contents(3))).unwrap_err();
+    store.begin(third()).unwrap_err();
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct PutRequest {
     pub bytes: u64,
     /// The database whose quota it takes.
     pub database: String,
+    /// The most that database may store here, in bytes.
+    pub quota_bytes: u64,
     /// The stripe it belongs to.
     pub stripe_number: u64,
     /// Its position in the stripe.
@@ -29,7 +31,7 @@ pub struct PutRequest {
 
 impl PutRequest {
     fn into_stored(self) -> StoredShard {
-        let Self { root, bytes, database, stripe_number, shard_index } = self;
+        let Self { root, bytes, database, stripe_number, shard_index, quota_bytes: _ } = self;
         StoredShard { root, bytes, database, stripe_number, shard_index }
     }
 }
@@ -77,7 +79,8 @@ pub enum PutError {
     },
     /// The database has used up its quota.
     #[error(
-        "quota of {database}: {needed} bytes needed, {stored_bytes} of {quota_bytes} stored, the rest of it on its way"
+        "{database} may hold {quota_bytes} bytes here, holds {stored_bytes} and needs {needed} more: raise quota_gib in the \
+         charter"
     )]
     QuotaExceeded {
         /// The database.

@@ -64,7 +64,7 @@ async fn serve(mut stream: libp2p::Stream, shared: Arc<Shared>) -> Result<(), Fr
     loop {
         let request: Request = read_frame(&mut stream, FRAME_BYTES_MAX, Duration::from_secs(600)).await?;
         if let Request::PutShard { root, bytes, .. } = &request {
-            let body = read_body(&mut stream, *bytes as usize).await?;
+            let body = read_body(&mut stream, *bytes as usize, Vec::new()).await?;
             shared.shards.lock().unwrap().insert(*root, body);
         }
         let answer = (shared.answer)(&request).unwrap_or_else(|| shared.usual(&request));

@@ -244,6 +244,8 @@ pub(super) struct Windows {
     secret: DedupSecret,
     only: Option<String>,
     current: Option<Current>,
+    /// Room for what an earlier run may have written.
+    present: Vec<u8>,
     /// The entry at hand is a file that an earlier run put in its place.
     is_complete: bool,
 }
@@ -262,6 +264,7 @@ impl Windows {
             secret,
             only,
             current: None,
+            present: Vec::new(),
             is_complete: false,
         }
     }
@@ -284,7 +287,7 @@ impl Windows {
                     if let Some(current) = &mut self.current {
                         for place in run.iter() {
                             bytes += u64::from(place.plaintext_bytes);
-                            take_chunk(&self.restorer, &self.secret, current, place, &mut window)?;
+                            take_chunk(&self.restorer, &self.secret, current, place, &mut self.present, &mut window)?;
                         }
                     } else if self.is_complete {
                         let complete = run.iter().map(|place| u64::from(place.plaintext_bytes)).sum::<u64>();
@@ -345,13 +348,14 @@ fn take_chunk(
     secret: &DedupSecret,
     current: &mut Current,
     place: ChunkPlace,
+    present: &mut Vec<u8>,
     window: &mut Window,
 ) -> Result<(), RestoreError> {
     let (entry, offset) = (current.entry, current.offset);
     current.offset += u64::from(place.plaintext_bytes);
-    let mut present = vec![0; usize::try_from(place.plaintext_bytes).unwrap_or(0)];
-    let count = with(restorer, |restorer| restorer.read_at(entry, offset, &mut present))?;
-    if count == present.len() && ChunkHash::of(secret, &present).expose(|hash| *hash == place.hash) {
+    present.resize(usize::try_from(place.plaintext_bytes).unwrap_or(0), 0);
+    let count = with(restorer, |restorer| restorer.read_at(entry, offset, present))?;
+    if count == present.len() && ChunkHash::of(secret, present).expose(|hash| *hash == place.hash) {
         window.resumed_bytes += count as u64;
         return Ok(());
     }
