@@ -16,6 +16,8 @@ pub enum FaultPoint {
     Published,
     /// The private copy of an `SQLite` database is made and still has its name.
     ScratchCopy,
+    /// A site's machines are given an input.
+    Machines,
 }
 
 impl FaultPoint {
@@ -26,13 +28,26 @@ impl FaultPoint {
             Self::FirstReceipt => "first-receipt",
             Self::Published => "published",
             Self::ScratchCopy => "scratch-copy",
+            Self::Machines => "machines",
         }
     }
 
     /// Dies here, without running anything further, if the test asked for it.
     pub fn pass(self) {
-        if std::env::var(VARIABLE).is_ok_and(|wanted| wanted == self.name()) {
+        if self.is_wanted() {
             std::process::abort();
         }
+    }
+
+    /// Panics here, on the thread that passes, if the test asked for it.
+    ///
+    /// # Panics
+    /// That is what it is for.
+    pub fn panic(self) {
+        assert!(!self.is_wanted(), "the test wants a panic at {self:?}");
+    }
+
+    fn is_wanted(self) -> bool {
+        std::env::var(VARIABLE).is_ok_and(|wanted| wanted == self.name())
     }
 }

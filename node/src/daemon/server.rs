@@ -9,7 +9,7 @@ use protocol::catalog;
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX, STRANGER_FRAME_BYTES_MAX};
 use protocol::machine::{Announcement, SiteKeys};
-use protocol::release::{self, LogEntry};
+use protocol::release;
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::access::{self, Caller};
 use protocol::wire::{Refusal, RefusalCode, Request, Response};
@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use super::SiteOptions;
 use super::driver::{Driver, Input, announced};
+use super::page::{self, page};
 use super::strangers::STRANGER_STAY;
 use crate::buffers::{Buffer, BufferPool};
 use crate::network::frame::{self, FrameError};
@@ -43,8 +44,6 @@ const SHARDS_PER_PEER_MAX: usize = 4;
 const ANSWER_LIMIT: Duration = Duration::from_secs(600);
 /// A stream without a request for this long is closed.
 const IDLE: Duration = Duration::from_secs(600);
-/// Documents of one answer, in bytes.
-const ANSWER_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
 
 /// What a request needs.
 pub(super) struct Server {
@@ -408,34 +407,8 @@ impl Server {
 
     fn release_log(&self, from: u64) -> Response {
         let skip = usize::try_from(from).unwrap_or(usize::MAX);
-        self.driver.read(|machines| {
-            let mut bytes = 0;
-            let announcements =
-                machines.release.log().iter().skip(skip).take(PAGE_ENTRIES_MAX).map(|entry| match entry {
-                    LogEntry::Order(order) => Announcement::Order(order.encode().into()),
-                    LogEntry::Notice(notice) => Announcement::Notice(notice.encode().into()),
-                });
-            let fitting = announcements.take_while(|announcement| {
-                let (Announcement::Order(document) | Announcement::Notice(document)) = announcement else {
-                    return false;
-                };
-                bytes += document.len();
-                bytes <= ANSWER_BYTES_MAX
-            });
-            Response::Announcements(fitting.collect())
-        })
+        self.driver.read(|machines| page::log_page(machines.release.log().iter().skip(skip)))
     }
-}
-
-/// As many documents as one answer may hold, at least one: a peer that wants more asks from where it stands.
-fn page(documents: impl Iterator<Item = Vec<u8>>) -> Response {
-    let mut bytes = 0;
-    let fitting = documents.take(PAGE_ENTRIES_MAX).take_while(|document| {
-        let is_first = bytes == 0;
-        bytes += document.len();
-        is_first || bytes <= ANSWER_BYTES_MAX
-    });
-    Response::Documents(fitting.map(ByteBuf::from).collect())
 }
 
 async fn read_shard_body(stream: &mut libp2p::Stream, bytes: u32, buffer: Vec<u8>) -> Result<Vec<u8>, FrameError> {

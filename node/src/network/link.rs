@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use futures::{AsyncRead, AsyncWrite};
 use protocol::document::Site;
 use protocol::identifier::SiteName;
 use protocol::limits::FRAME_BYTES_MAX;
@@ -18,10 +19,15 @@ const TRIES_MAX: u32 = 3;
 /// Pause before the second try; doubled after each.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A whole control call takes at most this long, however slowly the answer drips.
-const CONTROL_LIMIT: Duration = Duration::from_secs(120);
-/// A whole shard takes at most this long.
-const BULK_LIMIT: Duration = Duration::from_secs(600);
+/// How long a whole exchange may take, however slowly the answer drips.
+struct Limits {
+    /// A control call.
+    control: Duration,
+    /// A shard, or a part of one.
+    bulk: Duration,
+}
+
+const LIMITS: Limits = Limits { control: Duration::from_secs(120), bulk: Duration::from_secs(600) };
 
 /// Why a call brought no answer to use. Every variant names the site.
 #[derive(Debug, thiserror::Error)]
@@ -169,9 +175,7 @@ impl Link {
                 Some(stream) => stream,
                 None => self.dialer.open().await?,
             };
-            let limit = if bytes_max == 0 && body.is_empty() { CONTROL_LIMIT } else { BULK_LIMIT };
-            let exchanged = tokio::time::timeout(limit, exchange_once(&mut stream, request, body, bytes_max)).await;
-            match exchanged.unwrap_or(Err(FrameError::Stalled)) {
+            match exchange_within(&LIMITS, &mut stream, request, body, bytes_max).await {
                 Ok((Response::Refused(refusal), _)) => {
                     // A shard that was refused may not have been read to its end: the stream is out of step.
                     self.stream = body.is_empty().then_some(stream);
@@ -193,8 +197,21 @@ impl Link {
     }
 }
 
+/// One request and its answer, in the time that is given to their kind.
+async fn exchange_within(
+    limits: &Limits,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &Request,
+    body: &[u8],
+    bytes_max: usize,
+) -> Result<(Response, Vec<u8>), FrameError> {
+    let limit = if bytes_max == 0 && body.is_empty() { limits.control } else { limits.bulk };
+    let exchanged = tokio::time::timeout(limit, exchange_once(stream, request, body, bytes_max)).await;
+    exchanged.unwrap_or(Err(FrameError::Stalled))
+}
+
 async fn exchange_once(
-    stream: &mut libp2p::Stream,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     request: &Request,
     body: &[u8],
     bytes_max: usize,
@@ -212,3 +229,6 @@ async fn exchange_once(
     let body = frame::read_body(stream, actual, Vec::new()).await?;
     Ok((Response::Body { bytes }, body))
 }
+
+#[cfg(test)]
+mod tests;

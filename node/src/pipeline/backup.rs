@@ -2,13 +2,15 @@
 
 mod publish;
 mod seal;
+mod undelivered;
+mod usable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use protocol::contents::ContentsRoot;
-use protocol::document::{CharterChain, Database, LiveStripe, LiveStripes, Stripe};
+use protocol::document::{CharterChain, Database, LiveStripes, Stripe};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::placement::durability::Durability;
 use protocol::signature::Keypair;
@@ -20,10 +22,10 @@ use super::pack::{self, InFlight, PackCounts, PackError, Packer, PackerParts, Pi
 use super::survey::{Survey, SurveyError, list, survey};
 use super::upload::{self, Sites, UploadError};
 use crate::buffers::BufferPool;
-use crate::chunk_index::{ChunkIndex, ChunkIndexError, StripeRecord, StripeState};
+use crate::chunk_index::{ChunkIndex, ChunkIndexError};
 use crate::clock::Monotonic;
 use crate::connector::{CaptureOptions, CaptureSummary, Source, open_capture};
-use crate::machine_state::{AppendError, MachineState, Record, RecordKind};
+use crate::machine_state::{AppendError, MachineState};
 use crate::network::Mesh;
 use crate::progress::Progress;
 use crate::redb_file::RedbFileError;
@@ -188,13 +190,14 @@ pub async fn backup(
         return Err(BackupError::NotWriter { database: database.clone() });
     }
     survey.read_history(database).await?;
-    publish::deliver_outbox(context, &mut survey, &entry).await?;
+    let published = publish::deliver_outbox(context, &mut survey, &entry).await?;
     publish::check_last_signed(context, &survey, database)?;
+    undelivered::deliver(context, &mut survey, database, published).await?;
     let live = survey.catalog.history(database).map(|history| history.live_stripes().clone()).unwrap_or_default();
-    let usable = usable_stripes(context, &entry, &survey, &live)?;
+    let usable = usable::usable_stripes(context, &entry, &mut survey, &live).await?;
 
     let sites = Arc::new(Sites::new(&survey.links));
-    let packed = pack_and_upload(context, &entry, source, &usable, sites.clone(), progress);
+    let packed = pack_and_upload(context, &entry, source, &usable.numbers, sites.clone(), progress);
     let packed = packed.map_err(|error| name_troubles(error, &survey))?;
     progress.say("sharing the key");
 
@@ -211,8 +214,9 @@ pub async fn backup(
     crate::fault_point::FaultPoint::Published.pass();
     context.index.publish(&numbers, sealed.sequence())?;
 
-    let report =
+    let mut report =
         report(database, &published, packed.counts, sites.stored_bytes(), &packed.summary, started.elapsed_ms());
+    report.notes.extend(usable.note(&entry));
     progress.finish();
     if report.durable { Ok(report) } else { Err(BackupError::NotDurable(Box::new(report))) }
 }
@@ -222,63 +226,6 @@ fn name_troubles(error: BackupError, survey: &Survey) -> BackupError {
         return BackupError::Upload { error, troubles: list(&survey.troubles()) };
     }
     error
-}
-
-/// Stripes that new contents may refer to. Numbers that any manifest ever used are never used again, even by a home
-/// that lost its index.
-fn usable_stripes(
-    context: &BackupContext,
-    entry: &Database,
-    survey: &Survey,
-    live: &LiveStripes,
-) -> Result<BTreeSet<u64>, BackupError> {
-    let index = &context.index;
-    let history = survey.catalog.history(&entry.name);
-    let used = history.into_iter().flat_map(|history| history.manifests_from(1));
-    let newest_used = used.flat_map(|manifest| &manifest.document().stripes_added).map(|stripe| stripe.number).max();
-    if let Some(newest_used) = newest_used {
-        index.skip_past(newest_used)?;
-    }
-    let same_charter = begin_under_charter(context, survey, &entry.name)?;
-    let (mut usable, mut stale) = (BTreeSet::new(), Vec::new());
-    for (number, record) in index.stripes(0, usize::MAX)? {
-        let is_usable = match (live.get(number), record.state) {
-            (Some(live), _) => is_same_stripe(&record, live, entry),
-            (None, StripeState::Published { .. }) => false,
-            (None, StripeState::Pending) => {
-                let stored = record.shards.iter().filter(|shard| shard.stored).count();
-                same_charter && stored >= usize::from(entry.data_shards)
-            }
-        };
-        if is_usable {
-            usable.insert(number);
-        } else {
-            stale.push(number);
-        }
-    }
-    index.forget_stripes(&stale)?;
-    Ok(usable)
-}
-
-/// A stripe of the head is referred to only if it is what this home stored, and lies as the charter wants it now:
-/// another copy of this home may have used the number, and a stripe under an older placement would never come to lie
-/// at the new sites.
-fn is_same_stripe(record: &StripeRecord, live: &LiveStripe, entry: &Database) -> bool {
-    let roots = live.stripe.roots.chunks_exact(32);
-    record.shards.len() == roots.len()
-        && record.shards.iter().zip(roots).all(|(shard, root)| shard.root == root)
-        && *live.placement == *entry.placement
-        && live.layout.parameters().data_shards() == usize::from(entry.data_shards)
-}
-
-/// Whether stripes that an interrupted run stored were coded and placed under the same charter as now.
-fn begin_under_charter(context: &BackupContext, survey: &Survey, database: &DatabaseName) -> Result<bool, BackupError> {
-    let key = [b"stored-under\0", database.as_str().as_bytes()].concat();
-    let digest = survey.catalog.charters().newest().digest();
-    let before = context.state.get(RecordKind::Outbox, &key)?;
-    let value = digest.as_bytes();
-    context.state.append(&[Record { kind: RecordKind::Outbox, key: &key, value }])?;
-    Ok(before.is_some_and(|before| before == value))
 }
 
 struct Packed {

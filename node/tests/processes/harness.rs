@@ -33,6 +33,10 @@ pub(crate) struct Plan {
     /// The home that writes each database; begun again from the first when they run out.
     pub(crate) homes: Vec<&'static str>,
     pub(crate) stripe_mib: u32,
+    /// Where shards lie; at all active sites if empty.
+    pub(crate) placement: Vec<&'static str>,
+    /// Who holds shares; all active sites if empty.
+    pub(crate) custodians: Vec<&'static str>,
 }
 
 impl Default for Plan {
@@ -44,6 +48,8 @@ impl Default for Plan {
             databases: vec!["land-register"],
             homes: vec!["home"],
             stripe_mib: 1,
+            placement: Vec::new(),
+            custodians: Vec::new(),
         }
     }
 }
@@ -169,9 +175,12 @@ impl State {
             }
         };
         let sites: Vec<String> = self.sites.iter().map(entry).collect();
+        let places = [("placement", &self.plan.placement), ("custodians", &self.plan.custodians)];
+        let places = places.into_iter().filter(|(_what, names)| !names.is_empty());
+        let places: String = places.map(|(what, names)| format!("{what} = {names:?}\n")).collect();
         let databases = self.plan.databases.iter().zip(self.plan.homes.iter().cycle()).map(|(name, home)| {
             format!(
-                "[[databases]]\nname = \"{name}\"\ndata_shards = {}\nthreshold = {}\nwriters = [\"{home}/writer.card\"]\nstripe_mib = {}\n",
+                "[[databases]]\nname = \"{name}\"\ndata_shards = {}\nthreshold = {}\nwriters = [\"{home}/writer.card\"]\nstripe_mib = {}\n{places}",
                 self.plan.data_shards, self.plan.threshold, self.plan.stripe_mib
             )
         });
@@ -234,6 +243,11 @@ impl State {
         }
     }
 
+    /// The exit code of a site that has ended by itself.
+    pub(crate) fn ended(&mut self, index: usize) -> Option<i32> {
+        self.sites[index].child.as_mut()?.try_wait().unwrap()?.code()
+    }
+
     /// The site's process.
     pub(crate) fn process_id(&self, index: usize) -> u32 {
         self.sites[index].child.as_ref().unwrap().id()
@@ -241,6 +255,20 @@ impl State {
 
     pub(crate) fn log_of(&self, index: usize) -> String {
         fs::read_to_string(self.path(&format!("{}.log", self.sites[index].name))).unwrap_or_default()
+    }
+
+    /// The next charter, from [`State::charter_plan`] as it is now, signed and held by all sites that run.
+    pub(crate) fn amend_charter(&self, version: u64) {
+        let (plan, out) = (format!("charter-{version}.toml"), format!("charter-{version}.txt"));
+        fs::write(self.path(&plan), self.charter_plan(&[])).unwrap();
+        let draft = ["charter", "draft", "--plan", &plan, "--previous", "charter.txt", "--out", &out];
+        self.run(&draft).succeeded();
+        self.sign("charter", &out, &[1, 2, 3]);
+        self.run(&["charter", "publish", "--dir", "home", "--charter", &out]).succeeded();
+        for (index, site) in self.sites.iter().enumerate().filter(|(_index, site)| site.child.is_some()) {
+            let holds = format!("charter version {version} holds");
+            wait_until(&format!("the new charter at {}", site.name), 15, || self.log_of(index).contains(&holds));
+        }
     }
 
     pub(crate) fn backup(&self, database: &str, source: &str) -> Said {

@@ -43,17 +43,11 @@ impl Catalog {
             let why = format!("{caller} is not a writer of {}", database.name);
             return Err(Refusal::new(RefusalCode::NotAllowed, why));
         }
-        match standing {
-            Standing::Next => check_against_charter(self.charter(), manifest)?,
-            Standing::Known if self.history(&database.name).is_some_and(|h| h.head_sequence() == manifest.sequence) => {
-            }
-            Standing::Known => return Err(manifest_refusal("a newer snapshot is held here already")),
+        if standing == Standing::Next {
+            check_against_charter(self.charter(), manifest)?;
         }
         if let Some(sealed) = &sealed_share {
-            let index = database
-                .share_index_of(&keys.name)
-                .ok_or_else(|| Refusal::new(RefusalCode::Share, "this site is not a custodian of the database"))?;
-            check_share(manifest, &keys.name, index, sealed, keys)?;
+            check_share(manifest, sealed, keys)?;
         }
         if standing == Standing::Next {
             self.append(&signed, outputs)?;
@@ -67,11 +61,14 @@ impl Catalog {
             outputs.push(Output::Persist(Record { kind, key, value: sealed.clone() }));
             history.put_share(manifest.sequence, sealed);
         }
+        // Live stripes are those of the head: of an older snapshot nothing is promised but the share, which came late.
+        let is_head = history.head_sequence() == manifest.sequence;
         let roots: Vec<Digest> = (history.live_stripes().iter())
+            .filter(|_live| is_head)
             .filter_map(|live| live.shard_at(&keys.name).map(|(_index, root)| root))
             .collect();
         // A site that the placement took in later has no shard of older stripes: it must not say it holds them all.
-        let places_shards = database.placement.contains(&keys.name);
+        let places_shards = is_head && database.placement.contains(&keys.name);
         let pending = Pending {
             database: database.name.clone(),
             sequence: manifest.sequence,
@@ -130,17 +127,16 @@ impl Catalog {
     }
 }
 
-/// Opens the share and verifies it against the public commitments, before anything is promised.
-fn check_share(
-    manifest: &Manifest,
-    me: &SiteName,
-    index: ShareIndex,
-    sealed: &[u8],
-    keys: &SiteKeys,
-) -> Result<(), Refusal> {
+/// Opens the share and verifies it against the public commitments, before anything is promised. Who is a custodian is
+/// said by the manifest, which was held against the charter of its time: its shares were sealed to these and no others.
+fn check_share(manifest: &Manifest, sealed: &[u8], keys: &SiteKeys) -> Result<(), Refusal> {
     let refuse = |why: String| Refusal::new(RefusalCode::Share, why);
-    let position = usize::from(index.get()) - 1;
-    let custody = &manifest.custody;
+    let (custody, me) = (&manifest.custody, &keys.name);
+    let position = custody.custodians.iter().position(|custodian| custodian == me);
+    let index = position.and_then(|position| ShareIndex::new(u8::try_from(position + 1).ok()?));
+    let (Some(position), Some(index)) = (position, index) else {
+        return Err(refuse("this site is not a custodian of the snapshot".to_owned()));
+    };
     if sealed.len() > SEALED_SHARE_BYTES_MAX || custody.share_digests.get(position) != Some(&Digest::of(sealed)) {
         return Err(refuse("the sealed share is not the one the manifest names for this site".to_owned()));
     }

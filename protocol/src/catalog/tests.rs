@@ -129,9 +129,42 @@ fn a_gap_is_named_and_filled() {
     assert_eq!(site.hear(announced(&third.manifest)).unwrap_err().code, RefusalCode::Behind);
     site.hear(announced(&second.manifest)).unwrap();
     assert_eq!(published(&mut site, &state, &third).sequence, 3);
-    // No receipt for what is no longer the head: live stripes are those of the head.
-    let old = (RefusalCode::Manifest, "a newer snapshot is held here already".to_owned());
-    assert_eq!(refused(&mut site, &state, &second), old);
+}
+
+/// A custodian that was away gets the share of a snapshot that is no longer the newest.
+#[test]
+fn a_late_share_of_an_older_snapshot_is_kept_and_nothing_else_is_promised() {
+    let mut state = State::new();
+    let first = state.snapshot(None, 1);
+    let second = state.snapshot(Some(&first.manifest), 1);
+    // By then the site is no custodian any more: the manifest says whose shares there are.
+    state.amend(|charter| drop(charter.databases[0].custodians.remove(0)));
+    let mut site = state.site(0);
+    site.hear(announced(&first.manifest)).unwrap();
+    site.hear(announced(&second.manifest)).unwrap();
+    let writer = state.writer.public();
+    // Another share than the one the manifest names is still refused, and without a share there is nothing to say.
+    let other = Some(second.sealed_shares[0].clone());
+    assert_eq!(refusal(&site.publish_bytes(writer, first.manifest.encode(), other)).0, RefusalCode::Share);
+    let nothing = Response::Published { receipt: None, missing: Vec::new() };
+    assert_eq!(answer(&site.publish_bytes(writer, first.manifest.encode(), None)), Ok(nothing));
+
+    let receipt = published(&mut site, &state, &first);
+    assert_eq!((receipt.sequence, receipt.holds_shards, receipt.holds_share), (1, false, true));
+    assert_eq!(published(&mut site, &state, &first), receipt, "once more is harmless");
+    assert_eq!(site.catalog.history(&database()).unwrap().head_sequence(), 2);
+    site.restart().unwrap();
+    let history = site.catalog.history(&database()).unwrap();
+    assert_eq!(history.share(1), Some(first.sealed_shares[0].as_slice()));
+    assert_eq!(*history.receipts(1).next().unwrap().document(), receipt);
+
+    // Whoever was never a custodian of it takes none.
+    let mut without = State::founded(|charter| drop(charter.databases[0].custodians.remove(0)));
+    let snapshot = without.snapshot(None, 1);
+    let share = Some(snapshot.sealed_shares[0].clone());
+    let outputs = without.site(0).publish_bytes(without.writer.public(), snapshot.manifest.encode(), share);
+    let text = "this site is not a custodian of the snapshot".to_owned();
+    assert_eq!(refusal(&outputs), (RefusalCode::Share, text));
 }
 
 #[test]

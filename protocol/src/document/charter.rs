@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use shard_codec::limits::STRIPE_BYTES_MAX;
 use shard_codec::share_sealing::SealingPublicKey;
-use shard_codec::{CodingParameters, Digest, ShardIndex, ShareIndex};
+use shard_codec::{CodingParameters, Digest, ShardIndex};
 
 pub use chain::{CharterChain, CharterError};
 
@@ -205,13 +205,6 @@ impl Database {
     pub fn shard_index_of(&self, site: &SiteName) -> Option<ShardIndex> {
         let position = self.placement.iter().position(|name| name == site)?;
         u8::try_from(position).ok().map(ShardIndex::new)
-    }
-
-    /// Which share of every key lies at `site`.
-    #[must_use]
-    pub fn share_index_of(&self, site: &SiteName) -> Option<ShareIndex> {
-        let position = self.custodians.iter().position(|name| name == site)?;
-        u8::try_from(position + 1).ok().and_then(ShareIndex::new)
     }
 }
 

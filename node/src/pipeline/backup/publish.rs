@@ -16,7 +16,7 @@ use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
 use super::seal::SealedSnapshot;
-use super::{BackupContext, BackupError, Published};
+use super::{BackupContext, BackupError, Published, undelivered};
 use crate::machine_state::{self, AppendError};
 use crate::network::{CallError, Link};
 use crate::pipeline::repair;
@@ -31,34 +31,36 @@ fn outbox_key(database: &DatabaseName) -> Vec<u8> {
     database.as_str().as_bytes().to_vec()
 }
 
-/// A snapshot whose publication was interrupted goes out before a new one is begun.
+/// A snapshot whose publication was interrupted goes out before a new one is begun. Returns its sequence.
 pub(super) async fn deliver_outbox(
     context: &BackupContext,
     survey: &mut Survey,
     entry: &Database,
-) -> Result<(), BackupError> {
+) -> Result<Option<u64>, BackupError> {
     let key = outbox_key(&entry.name);
-    let Some(bytes) = context.state.get(machine_state::RecordKind::Outbox, &key)? else { return Ok(()) };
+    let Some(bytes) = context.state.get(machine_state::RecordKind::Outbox, &key)? else { return Ok(None) };
     let decoded = protocol::cbor::decode(&bytes, OUTBOX_BYTES_MAX);
     let snapshot: SealedSnapshot = decoded.map_err(|error| BackupError::Seal(error.to_string()))?;
     let manifest = snapshot.manifest()?;
     let sequence = manifest.document().sequence;
     let head = survey.head_sequence(&entry.name);
     if sequence == head || sequence == head + 1 {
-        let published = publish(context, survey, entry, &snapshot, BTreeMap::new()).await?;
+        let published = publish_kept(context, survey, entry, &snapshot, BTreeMap::new()).await?;
         tracing::info!(sequence, durable = published.durability.is_durable(), "an interrupted publication went on");
         let numbers = snapshot.stripe_numbers();
         for number in numbers {
             // A stripe that the index never learned of is only not found again.
             let _unknown = context.index.publish(&[number], sequence);
         }
-    } else if sequence < head {
+        return Ok(Some(sequence));
+    }
+    if sequence < head {
         context.state.append_and_deliver(&[], &[&key])?;
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Publishes to every site that answers, heals what they lack, and counts receipts.
+/// Publishes a new snapshot to every site that answers, heals what they lack, and counts receipts.
 pub(super) async fn publish(
     context: &BackupContext,
     survey: &mut Survey,
@@ -66,10 +68,20 @@ pub(super) async fn publish(
     snapshot: &SealedSnapshot,
     failed_before: BTreeMap<SiteName, String>,
 ) -> Result<Published, BackupError> {
-    let manifest = snapshot.manifest()?;
     keep_in_outbox(context, &entry.name, snapshot)?;
     #[cfg(feature = "test-hooks")]
     crate::fault_point::FaultPoint::Outbox.pass();
+    publish_kept(context, survey, entry, snapshot, failed_before).await
+}
+
+async fn publish_kept(
+    context: &BackupContext,
+    survey: &mut Survey,
+    entry: &Database,
+    snapshot: &SealedSnapshot,
+    failed_before: BTreeMap<SiteName, String>,
+) -> Result<Published, BackupError> {
+    let manifest = snapshot.manifest()?;
     let sequence = manifest.document().sequence;
     if survey.head_sequence(&entry.name) < sequence {
         let learned = survey.catalog.learn(RecordKind::Manifest, snapshot.manifest_bytes());
@@ -98,6 +110,7 @@ pub(super) async fn publish(
     }
     heal(survey, entry, snapshot, lacking, &mut missing).await;
     spread_receipts(survey, &entry.name, sequence).await;
+    undelivered::strike_off(context, survey, &entry.name, sequence)?;
     Ok(count(context, survey, entry, &manifest, missing)?)
 }
 
@@ -118,7 +131,7 @@ async fn check_fork(
     if is_proven { Err(BackupError::Fork { site: site.clone(), why: error.to_string() }) } else { Ok(()) }
 }
 
-/// Keeps the snapshot, and that it was signed, before any site hears of it.
+/// Keeps the snapshot, that it was signed, and its shares, before any site hears of it.
 fn keep_in_outbox(
     context: &BackupContext,
     database: &DatabaseName,
@@ -129,10 +142,12 @@ fn keep_in_outbox(
     let kind = machine_state::RecordKind::Outbox;
     let (key, value) = (outbox_key(database), protocol::cbor::encode(snapshot));
     let (last_key, last_value) = (last_signed_key(database), protocol::cbor::encode(&last));
-    Ok(context.state.append(&[
-        machine_state::Record { kind, key: &key, value: &value },
-        machine_state::Record { kind, key: &last_key, value: &last_value },
-    ])?)
+    let (shares_key, shares_value) = undelivered::record(&manifest, snapshot.shares());
+    let given_up = undelivered::make_room(context, database)?;
+    let given_up: Vec<&[u8]> = given_up.iter().map(Vec::as_slice).collect();
+    let records = [(&key, &value), (&last_key, &last_value), (&shares_key, &shares_value)];
+    let records = records.map(|(key, value)| machine_state::Record { kind, key, value });
+    Ok(context.state.append_and_deliver(&records, &given_up)?)
 }
 
 fn last_signed_key(database: &DatabaseName) -> Vec<u8> {
@@ -167,11 +182,11 @@ fn manifests_until(survey: &Survey, database: &DatabaseName, sequence: u64) -> V
     until.map(|manifest| (manifest.digest(), manifest.encode())).collect()
 }
 
-type Handed = (Option<Vec<u8>>, Vec<Digest>);
+pub(super) type Handed = (Option<Vec<u8>>, Vec<Digest>);
 
 /// Publishes at one site; a site that lacks older manifests is given them first, in one run with the new one: only that
 /// may vouch for what a writer published who was replaced since.
-async fn hand_over(
+pub(super) async fn hand_over(
     link: &mut Link,
     database: &DatabaseName,
     snapshot: &SealedSnapshot,

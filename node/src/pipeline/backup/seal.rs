@@ -29,6 +29,15 @@ pub(super) struct SealedSnapshot {
 }
 
 impl SealedSnapshot {
+    /// A manifest that the sites show, with shares of it that were kept.
+    pub(super) fn of(manifest: &Signed<Manifest>, shares: BTreeMap<SiteName, ByteBuf>) -> Self {
+        Self { manifest: manifest.encode().into(), shares }
+    }
+
+    pub(super) fn shares(&self) -> &BTreeMap<SiteName, ByteBuf> {
+        &self.shares
+    }
+
     pub(super) fn manifest_bytes(&self) -> &[u8] {
         &self.manifest
     }

@@ -1,0 +1,39 @@
+//! How much one answer holds: a peer that wants more asks from where it stands.
+
+use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX};
+use protocol::machine::Announcement;
+use protocol::release::LogEntry;
+use protocol::wire::Response;
+use serde_bytes::ByteBuf;
+
+/// Documents of one answer, in bytes.
+const ANSWER_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
+
+/// As many documents as one answer may hold.
+pub(super) fn page(documents: impl Iterator<Item = Vec<u8>>) -> Response {
+    Response::Documents(fitting(documents.map(ByteBuf::from), |document| document.len()))
+}
+
+/// As many entries of the release log as one answer may hold.
+pub(super) fn log_page<'a>(entries: impl Iterator<Item = &'a LogEntry>) -> Response {
+    let encoded = entries.map(|entry| match entry {
+        LogEntry::Order(order) => (Announcement::Order as fn(ByteBuf) -> Announcement, order.encode()),
+        LogEntry::Notice(notice) => (Announcement::Notice as fn(ByteBuf) -> Announcement, notice.encode()),
+    });
+    let fitting = fitting(encoded, |(_kind, document)| document.len());
+    Response::Announcements(fitting.into_iter().map(|(kind, document)| kind(document.into())).collect())
+}
+
+/// The first of `items`, and those after it while their number and bytes stay within one answer.
+fn fitting<T>(items: impl Iterator<Item = T>, bytes_of: impl Fn(&T) -> usize) -> Vec<T> {
+    let mut bytes = 0;
+    let fits = items.take(PAGE_ENTRIES_MAX).take_while(|item| {
+        let is_first = bytes == 0;
+        bytes += bytes_of(item);
+        is_first || bytes <= ANSWER_BYTES_MAX
+    });
+    fits.collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! Stripes that too many sites have lost: home still has the plaintext, so the next snapshot stores it anew.
+
+use std::fs;
+
+use super::harness::{Plan, State, assert_same, write_files};
+
+const LAND: &str = "land-register";
+const SITES: usize = 5;
+
+fn lose_shards(state: &mut State, index: usize) {
+    state.kill(index);
+    fs::remove_dir_all(state.sites[index].dir.join("store")).unwrap();
+    state.start(index);
+}
+
+#[test]
+fn what_too_many_sites_have_lost_is_stored_anew() {
+    let mut state = State::running(Plan { site_count: SITES, ..Plan::default() });
+    write_files(&state.path("source"), 6, 400_000, 1);
+    let first = state.backup(LAND, "dir:source").succeeded().json["sent_bytes"].as_u64().unwrap();
+
+    // Three of five are away and three are needed: nothing is lost, and nothing is sent again.
+    (0..3).for_each(|index| state.kill(index));
+    let said = state.backup(LAND, "dir:source");
+    said.refused_with(4);
+    assert_eq!(said.json["report"]["sent_bytes"], 0, "{}", said.json);
+    assert_eq!(said.json["report"]["notes"].as_array().unwrap().len(), 0, "{}", said.json);
+    (0..3).for_each(|index| state.start(index));
+
+    // Two have lost theirs: it is remade from the others.
+    (0..2).for_each(|index| lose_shards(&mut state, index));
+    let report = state.backup(LAND, "dir:source").succeeded().json;
+    assert_eq!((&report["sent_bytes"], report["notes"].as_array().unwrap().len()), (&0.into(), 0), "{report}");
+    state.assert_all_shards_verify(LAND);
+
+    // Three have lost theirs: no site can remake anything.
+    (0..3).for_each(|index| lose_shards(&mut state, index));
+    state.run(&["verify", LAND, "--dir", "home"]).refused_with(6);
+    let report = state.backup(LAND, "dir:source").succeeded().json;
+    assert_eq!(report["sent_bytes"].as_u64().unwrap(), first, "{report}");
+    let note = report["notes"][0].as_str().unwrap();
+    assert!(note.contains("stripes of earlier snapshots are lost") && note.contains("3 of 5"), "{note}");
+    assert_eq!(report["shard_sites"].as_array().unwrap().len(), SITES, "{report}");
+    state.assert_all_shards_verify(LAND);
+    (3..5).for_each(|index| state.kill(index));
+    state.order(LAND, "order.txt", &[1, 2, 3]);
+    state.restore("order.txt", "restored").succeeded();
+    assert_same(&state.path("source"), &state.path("restored"));
+}
