@@ -11,6 +11,7 @@
 pub mod backup;
 pub mod fetch;
 pub mod pack;
+pub mod reach;
 pub mod repair;
 pub mod restore;
 pub mod survey;

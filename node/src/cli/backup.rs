@@ -74,18 +74,11 @@ fn words(report: &BackupReport) -> String {
         ),
         format!(
             "  held in {} by {} sites with shards and {} with shares",
-            report.jurisdictions.join(", "),
-            report.shard_sites.len(),
-            report.share_sites.len()
+            report.reach.jurisdictions.join(", "),
+            report.reach.shard_sites.len(),
+            report.reach.share_sites.len()
         ),
-        format!(
-            "  without {}: {} shards of {} needed and {} shares of {} needed remain",
-            report.weakest.as_deref().unwrap_or("anyone"),
-            report.shards_remaining,
-            report.data_shards,
-            report.shares_remaining,
-            report.threshold
-        ),
+        format!("  {}", report.reach),
         format!("  {:.1} s", report.seconds),
     ];
     lines.extend(report.missing.iter().map(|(site, why)| format!("  without receipt: {site}: {why}")));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use protocol::document::{Charter, CharterChain, SiteState};
+use protocol::document::{Charter, CharterChain, Database, SiteState};
 use protocol::machine::Announcement;
 use protocol::placement::coalition::coalitions;
 use protocol::signature::Signed;
@@ -87,10 +87,9 @@ pub(super) fn run(command: CharterCommand, passphrases: &Passphrases, output: &O
 }
 
 fn draft(plan: &Path, out: &Path, previous: Option<&Path>, output: &Output) -> Result<(), Failure> {
-    let mut charters = previous.map(documents::read_charters).transpose()?.unwrap_or_default();
-    if let Some(genesis) = charters.first() {
-        CharterChain::found(genesis.clone(), None)?; // a draft cannot follow what was never founded
-    }
+    // A draft cannot follow what was never founded, or what does not hold.
+    let previous = previous.map(|file| documents::read_chain(file, None)).transpose()?;
+    let mut charters: Vec<_> = previous.iter().flat_map(CharterChain::iter).cloned().collect();
     let charter = charter_plan::draft(plan, (!charters.is_empty()).then_some(&charters))?;
     let signed = Signed::draft(charter).map_err(Failure::refused)?;
     charters.push(signed);
@@ -173,15 +172,24 @@ fn words(state: Digest, newest: &Signed<Charter>, signers: &[String]) -> String 
     }
     for database in &charter.databases {
         lines.push(format!(
-            "  database {}: any {} of {} sites rebuild it, {} of {} shares open it",
+            "  database {}: any {} of {} sites rebuild it, {} of {} shares open it: up to {} sites may be lost, and fewer than \
+             {} together read nothing",
             database.name,
             database.data_shards,
             database.placement.len(),
             database.threshold,
-            database.custodians.len()
+            database.custodians.len(),
+            losable(database),
+            database.threshold,
         ));
     }
     lines.join("\n")
+}
+
+/// How many sites may be lost whichever they are, by the numbers alone.
+fn losable(database: &Database) -> usize {
+    let shards = database.placement.len().saturating_sub(database.data_shards.into());
+    shards.min(database.custodians.len().saturating_sub(database.threshold.into()))
 }
 
 fn verify(file: &Path, state: Option<Digest>, output: &Output) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use protocol::catalog::History;
 use protocol::identifier::DatabaseName;
+use serde::Serialize;
 use serde_json::json;
 
 use super::backup::human;
@@ -10,6 +11,7 @@ use super::keys::Passphrases;
 use super::{Failure, Output, runtime};
 use crate::exit_code::ExitCode;
 use crate::network::{Mesh, MeshOptions};
+use crate::pipeline::reach::Reach;
 use crate::pipeline::survey::{Survey, survey};
 use crate::pipeline::verify::{Verification, verify};
 use crate::progress::Progress;
@@ -36,6 +38,18 @@ pub(super) struct VerifyArguments {
     database: DatabaseName,
     #[command(flatten)]
     home: HomeArguments,
+}
+
+/// One snapshot.
+#[derive(Debug, Serialize)]
+struct Line {
+    sequence: u64,
+    created: String,
+    manifest: String,
+    #[serde(flatten)]
+    reach: Reach,
+    added_bytes: u64,
+    missing: Vec<String>,
 }
 
 /// Calls the sites and reads the history of one database.
@@ -66,14 +80,14 @@ pub(super) fn run(arguments: &SnapshotsArguments, passphrases: &Passphrases, out
             let document = manifest.document();
             let durability = survey.durability(document);
             let added: u64 = document.stripes_added.iter().map(|stripe| u64::from(stripe.payload_bytes)).sum();
-            snapshots.push(json!({
-                "sequence": sequence, "created": document.created.to_string(), "manifest": manifest.digest().to_string(),
-                "durable": durability.is_durable(), "jurisdictions": durability.jurisdictions,
-                "shards_remaining": durability.shards_remaining, "data_shards": durability.data_shards,
-                "shares_remaining": durability.shares_remaining, "threshold": durability.threshold,
-                "weakest": durability.weakest.as_ref().map(ToString::to_string), "added_bytes": added,
-                "missing": durability.missing,
-            }));
+            snapshots.push(Line {
+                sequence,
+                created: document.created.to_string(),
+                manifest: manifest.digest().to_string(),
+                reach: (&durability).into(),
+                added_bytes: added,
+                missing: durability.missing.iter().map(ToString::to_string).collect(),
+            });
         }
         let troubles = survey.troubles();
         Ok::<_, Failure>((snapshots, troubles))
@@ -84,27 +98,21 @@ pub(super) fn run(arguments: &SnapshotsArguments, passphrases: &Passphrases, out
     Ok(())
 }
 
-fn list_words(database: &DatabaseName, snapshots: &[serde_json::Value], troubles: &[String]) -> String {
+fn list_words(database: &DatabaseName, snapshots: &[Line], troubles: &[String]) -> String {
     let mut lines = vec![format!("snapshots of {database}, newest first")];
     if snapshots.is_empty() {
         lines.push("  none yet: make one with legation backup".to_owned());
     }
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-    for snapshot in snapshots {
-        let field = |name: &str| snapshot.get(name).map(text).unwrap_or_default();
-        let places = snapshot.get("jurisdictions").and_then(serde_json::Value::as_array);
-        let places: Vec<String> = places.into_iter().flatten().map(text).collect();
-        let durable = snapshot.get("durable").and_then(serde_json::Value::as_bool).unwrap_or_default();
-        let added = snapshot.get("added_bytes").and_then(serde_json::Value::as_u64).unwrap_or_default();
-        lines.push(format!(
+    lines.extend(snapshots.iter().map(|snapshot| {
+        format!(
             "  {:>5}  {}  {:<11}  +{:<10}  {}",
-            field("sequence"),
-            field("created"),
-            if durable { "durable" } else { "NOT DURABLE" },
-            human(added),
-            places.join(" ")
-        ));
-    }
+            snapshot.sequence,
+            snapshot.created,
+            if snapshot.reach.durable { "durable" } else { "NOT DURABLE" },
+            human(snapshot.added_bytes),
+            snapshot.reach.jurisdictions.join(" ")
+        )
+    }));
     lines.extend(troubles.iter().map(|trouble| format!("  ! {trouble}")));
     lines.join("\n")
 }
@@ -127,7 +135,7 @@ pub(super) fn run_verify(
     let value = serde_json::to_value(&found).map_err(Failure::unexpected)?;
     let faulty: Vec<&String> =
         found.sites.iter().filter(|(_, site)| !site.faults.is_empty()).map(|(name, _)| name).collect();
-    let code = match (faulty.is_empty(), found.durable) {
+    let code = match (faulty.is_empty(), found.reach.durable) {
         (true, true) => {
             output.result(&value, || verify_words(&found));
             return Ok(());
@@ -141,7 +149,7 @@ pub(super) fn run_verify(
 }
 
 fn verify_words(found: &Verification) -> String {
-    let durable = if found.durable { "durable" } else { "NOT DURABLE" };
+    let durable = if found.reach.durable { "durable" } else { "NOT DURABLE" };
     let mut lines = vec![format!("{} snapshot {}: {durable} by what was read", found.database, found.sequence)];
     for (name, site) in &found.sites {
         lines.push(format!(
@@ -154,14 +162,6 @@ fn verify_words(found: &Verification) -> String {
         ));
         lines.extend(site.faults.iter().map(|fault| format!("      ! {fault}")));
     }
-    lines.push(format!(
-        "  reaches {}; without {}: {} shards of {} needed, {} shares of {} needed (shares by receipt)",
-        found.jurisdictions.join(", "),
-        found.weakest.as_deref().unwrap_or("anyone"),
-        found.shards_remaining,
-        found.data_shards,
-        found.shares_remaining,
-        found.threshold
-    ));
+    lines.push(format!("  reaches {}; {} (shares by receipt)", found.reach.jurisdictions.join(", "), found.reach));
     lines.join("\n")
 }

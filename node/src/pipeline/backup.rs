@@ -19,6 +19,7 @@ use shard_codec::sealing::DedupSecret;
 use tokio::sync::mpsc;
 
 use super::pack::{self, InFlight, PackCounts, PackError, Packer, PackerParts, Piece};
+use super::reach::Reach;
 use super::survey::{Survey, SurveyError, list, survey};
 use super::upload::{self, Sites, UploadError};
 use crate::buffers::BufferPool;
@@ -118,15 +119,11 @@ pub enum BackupError {
 fn not_durable(report: &BackupReport) -> String {
     let missing: Vec<String> = report.missing.iter().map(|(site, why)| format!("{site} ({why})")).collect();
     format!(
-        "snapshot {} of {} is NOT DURABLE: without {} only {} of {} shards and {} of {} shares would remain. Missing: {}. \
-         What is stored stays; bring the missing sites back and run the same command again",
+        "snapshot {} of {} is NOT DURABLE: {}. Missing: {}. What is stored stays; bring the missing sites back and run the \
+         same command again",
         report.sequence,
         report.database,
-        report.weakest.as_deref().unwrap_or("one site"),
-        report.shards_remaining,
-        report.data_shards,
-        report.shares_remaining,
-        report.threshold,
+        report.reach,
         missing.join("; ")
     )
 }
@@ -140,24 +137,9 @@ pub struct BackupReport {
     pub sequence: u64,
     /// Digest of its manifest.
     pub manifest: String,
-    /// Whether enough remains whichever coalition is lost.
-    pub durable: bool,
-    /// Sites that hold all their shards.
-    pub shard_sites: Vec<String>,
-    /// Sites that hold their share.
-    pub share_sites: Vec<String>,
-    /// Jurisdictions the receipts come from.
-    pub jurisdictions: Vec<String>,
-    /// The coalition whose loss hurts most.
-    pub weakest: Option<String>,
-    /// Shards that remain without it.
-    pub shards_remaining: usize,
-    /// Shards needed.
-    pub data_shards: usize,
-    /// Shares that remain without it.
-    pub shares_remaining: usize,
-    /// Shares needed.
-    pub threshold: usize,
+    /// Who holds it by receipt.
+    #[serde(flatten)]
+    pub reach: Reach,
     /// Sites that gave no full receipt, and why.
     pub missing: BTreeMap<String, String>,
     /// What was packed.
@@ -218,7 +200,7 @@ pub async fn backup(
         report(database, &published, packed.counts, sites.stored_bytes(), &packed.summary, started.elapsed_ms());
     report.notes.extend(usable.note(&entry));
     progress.finish();
-    if report.durable { Ok(report) } else { Err(BackupError::NotDurable(Box::new(report))) }
+    if report.reach.durable { Ok(report) } else { Err(BackupError::NotDurable(Box::new(report))) }
 }
 
 fn name_troubles(error: BackupError, survey: &Survey) -> BackupError {
@@ -344,21 +326,11 @@ fn report(
     summary: &CaptureSummary,
     elapsed_ms: u64,
 ) -> BackupReport {
-    let durability = &published.durability;
-    let names = |sites: &BTreeSet<SiteName>| sites.iter().map(ToString::to_string).collect();
     BackupReport {
         database: database.to_string(),
         sequence: published.sequence,
         manifest: published.manifest.to_string(),
-        durable: durability.is_durable(),
-        shard_sites: names(&durability.shard_sites),
-        share_sites: names(&durability.share_sites),
-        jurisdictions: durability.jurisdictions.iter().cloned().collect(),
-        weakest: durability.weakest.as_ref().map(ToString::to_string),
-        shards_remaining: durability.shards_remaining,
-        data_shards: durability.data_shards,
-        shares_remaining: durability.shares_remaining,
-        threshold: durability.threshold,
+        reach: (&published.durability).into(),
         missing: published.missing.iter().map(|(site, why)| (site.to_string(), why.clone())).collect(),
         counts,
         sent_bytes,

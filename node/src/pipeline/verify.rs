@@ -1,6 +1,6 @@
 //! Reading every shard at its site and checking it against the manifest. Needs no key and learns nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 use futures::future::join_all;
@@ -12,6 +12,7 @@ use protocol::signature::Signed;
 use serde::Serialize;
 
 use super::fetch::Fetcher;
+use super::reach::Reach;
 use super::survey::Survey;
 use crate::progress::Progress;
 
@@ -44,20 +45,9 @@ pub struct Verification {
     pub database: String,
     /// The snapshot.
     pub sequence: u64,
-    /// Whether what was *read* is enough, whichever coalition is lost.
-    pub durable: bool,
-    /// Jurisdictions that really hold something of it.
-    pub jurisdictions: Vec<String>,
-    /// The coalition whose loss hurts most.
-    pub weakest: Option<String>,
-    /// Shards that remain without it.
-    pub shards_remaining: usize,
-    /// Shards needed.
-    pub data_shards: usize,
-    /// Shares that remain without it, by receipt: a share cannot be read without an order.
-    pub shares_remaining: usize,
-    /// Shares needed.
-    pub threshold: usize,
+    /// Who holds it by what was *read*; shares by receipt, because a share cannot be read without an order.
+    #[serde(flatten)]
+    pub reach: Reach,
     /// Each site of the placement.
     pub sites: BTreeMap<String, SiteVerification>,
 }
@@ -80,18 +70,11 @@ pub async fn verify(survey: &Survey, head: &Manifest, progress: &Progress) -> Ve
         .map(|receipt| Receipt { holds_shards: receipt.holds_shards && proven(&receipt.site), ..receipt.clone() })
         .collect();
     let durability = durability::assess(survey.catalog.charter(), head, &receipts);
-    let jurisdictions: BTreeSet<String> = durability.jurisdictions.clone();
     progress.finish();
     Verification {
         database: head.database.to_string(),
         sequence: head.sequence,
-        durable: durability.is_durable(),
-        jurisdictions: jurisdictions.into_iter().collect(),
-        weakest: durability.weakest.as_ref().map(ToString::to_string),
-        shards_remaining: durability.shards_remaining,
-        data_shards: durability.data_shards,
-        shares_remaining: durability.shares_remaining,
-        threshold: durability.threshold,
+        reach: (&durability).into(),
         sites: sites.into_iter().map(|(name, found)| (name.to_string(), found)).collect(),
     }
 }
