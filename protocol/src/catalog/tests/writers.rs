@@ -5,7 +5,7 @@ use shard_codec::Digest;
 use super::{announced, published, refused};
 use crate::catalog::fork::ForkProof;
 use crate::document::Manifest;
-use crate::fixture::{RunningSite, Snapshot, State, database, kinds, rng};
+use crate::fixture::{RunningSite, Snapshot, State, database, kinds, name, rng};
 use crate::machine::{Announcement, Output, Record, RecordKind};
 use crate::signature::{Keypair, Signed};
 use crate::wire::RefusalCode;
@@ -283,6 +283,14 @@ fn a_run_has_no_gaps_and_no_strangers() {
     unlinked.previous = Some(five[0].digest());
     let unlinked = Signed::sign_new(unlinked, &state.writer).unwrap();
     assert_eq!(refusal(run(&[five[0], five[1], five[2], &unlinked])), gap);
+    // By its digest and not by its number, or into another database.
+    let skipping = Manifest { sequence: 5, ..five[3].document().clone() };
+    let elsewhere = Manifest { database: name("court-files"), ..five[3].document().clone() };
+    for (manifest, number) in [(skipping, 5), (elsewhere, 4)] {
+        let unlinked = Signed::sign_new(manifest, &state.writer).unwrap();
+        let gap = format!("manifest {number} does not follow the one before it in the run");
+        assert_eq!(refusal(run(&[five[0], five[1], five[2], &unlinked])), gap);
+    }
     assert_eq!(refusal(run(&five[1..])), "manifests of land-register from sequence 1 on are missing here");
     // A forged signature of today's writer vouches for nothing.
     let mut forged: Vec<Vec<u8>> = five[..3].iter().map(|manifest| manifest.encode()).collect();

@@ -170,6 +170,11 @@ fn what_a_snapshot_needs_was_settled_when_it_was_made() {
     }
     let mut low = old.clone();
     low.databases[0].data_shards = 2;
+    let mut lowest = low.clone();
+    lowest.databases[0].threshold = 2;
+    // Four with both Nordic ones: two shares remain of three.
+    assert!(!assess(&lowest, &manifest_under(&low), &receipts(&[0, 1, 2, 3])).is_durable());
+    assert!(assess(&low, &manifest_under(&lowest), &receipts(&[0, 1, 2, 3])).is_durable());
     let assessed = assess(&old, &manifest_under(&low), &given);
     assert!(assessed.is_durable());
     assert_eq!((assessed.shards_remaining, assessed.data_shards, assessed.threshold), (3, 2, 3));
