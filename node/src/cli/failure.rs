@@ -89,7 +89,7 @@ impl From<PassphraseError> for Failure {
 impl From<MeshError> for Failure {
     fn from(error: MeshError) -> Self {
         let code = match error {
-            MeshError::Dial { .. } => ExitCode::SitesUnreachable,
+            MeshError::Dial { .. } | MeshError::Silent { .. } => ExitCode::SitesUnreachable,
             MeshError::KeyLog | MeshError::Address { .. } | MeshError::Listen { .. } => ExitCode::Usage,
             MeshError::Start(_) | MeshError::Stopped => ExitCode::Unexpected,
         };

@@ -94,9 +94,10 @@ impl Dialer {
     async fn open(&self) -> Result<libp2p::Stream, CallError> {
         let unreachable = |error| CallError::Unreachable { site: self.name.clone(), error };
         let peer = self.mesh.connect(self.identity, &self.addresses).await.map_err(unreachable)?;
+        let addresses = || self.addresses.join(", ");
         let opened = tokio::time::timeout(STALL, self.mesh.open_stream(peer)).await;
-        let opened = opened.unwrap_or_else(|_elapsed| Err("no stream in time".to_owned()));
-        opened.map_err(|reason| unreachable(MeshError::Dial { addresses: self.addresses.join(", "), reason }))
+        let opened = opened.map_err(|_elapsed| unreachable(MeshError::Silent { addresses: addresses() }))?;
+        opened.map_err(|reason| unreachable(MeshError::Dial { addresses: addresses(), reason }))
     }
 }
 
@@ -173,7 +174,18 @@ impl Link {
         loop {
             let mut stream = match self.stream.take() {
                 Some(stream) => stream,
-                None => self.dialer.open().await?,
+                None => match self.dialer.open().await {
+                    Ok(stream) => stream,
+                    // A site under load drops a handshake now and then; one that is silent is not waited for again.
+                    Err(CallError::Unreachable { error, .. }) if tries < TRIES_MAX && error.is_quick() => {
+                        tracing::debug!(site = %self.name(), %error, "dialling again");
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
+                        tries += 1;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
             };
             match exchange_within(&LIMITS, &mut stream, request, body, bytes_max).await {
                 Ok((Response::Refused(refusal), _)) => {

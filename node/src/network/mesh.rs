@@ -55,9 +55,23 @@ pub enum MeshError {
         /// Why not.
         reason: String,
     },
+    /// Not one address of the site answered in time.
+    #[error("not reached at {addresses}: no answer in time")]
+    Silent {
+        /// What was tried.
+        addresses: String,
+    },
     /// The driving task is gone: the process is shutting down.
     #[error("the network has stopped")]
     Stopped,
+}
+
+impl MeshError {
+    /// Whether the failure came at once: trying again soon costs little.
+    #[must_use]
+    pub fn is_quick(&self) -> bool {
+        matches!(self, Self::Dial { .. })
+    }
 }
 
 /// How the mesh is set up.
@@ -161,7 +175,7 @@ impl Mesh {
             Ok(Ok(Ok(()))) => Ok(peer),
             Ok(Ok(Err(reason))) => Err(failed(reason)),
             Ok(Err(_dropped)) => Err(MeshError::Stopped),
-            Err(_elapsed) => Err(failed(format!("no answer in {} s", DIAL_TIMEOUT.as_secs()))),
+            Err(_elapsed) => Err(MeshError::Silent { addresses: addresses.join(", ") }),
         }
     }
 
