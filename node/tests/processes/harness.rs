@@ -324,7 +324,7 @@ pub(crate) fn wait_until(what: &str, seconds: u64, mut holds: impl FnMut() -> bo
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -33,6 +33,7 @@ mod refused_charters;
 mod restore;
 mod restore_crash;
 mod rot;
+mod shaky_line;
 mod signed_once;
 mod site_crash;
 mod site_failure;
