@@ -17,7 +17,6 @@ use protocol::signature::Signed;
 use serde::Serialize;
 use shard_codec::sealing::{DedupSecret, open_root};
 use shard_codec::share_sealing::SealingSecretKey;
-use tokio::task::{JoinError, JoinHandle};
 
 use super::fetch::{FetchError, Fetcher};
 use super::survey::{Survey, SurveyError, survey};
@@ -274,9 +273,7 @@ async fn write_all(
     })
     .map(|window| {
         let opener = opener.clone();
-        // A task of its own: it goes on while this one writes.
-        let task = AbortOnDrop(tokio::spawn(async move { opener.open(window?).await }));
-        async move { task.finish().await }
+        async move { opener.open(window?).await }
     })
     .buffered(WINDOWS_AT_ONCE);
     let mut fetched = std::pin::pin!(fetched);
@@ -291,22 +288,6 @@ async fn write_all(
     written.files = summary.files;
     written.bytes = summary.bytes;
     Ok(written)
-}
-
-/// A window under way; given up with the restore.
-struct AbortOnDrop(JoinHandle<Result<windows::OpenWindow, RestoreError>>);
-
-impl AbortOnDrop {
-    async fn finish(mut self) -> Result<windows::OpenWindow, RestoreError> {
-        let failed = |error: JoinError| RestoreError::Chunk { path: "a window".to_owned(), reason: error.to_string() };
-        (&mut self.0).await.unwrap_or_else(|error| Err(failed(error)))
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 fn live_stripes(survey: &Survey, manifest: &Manifest) -> Result<LiveStripes, RestoreError> {

@@ -19,7 +19,7 @@ use crate::pipeline::fetch::{FetchError, Fetcher};
 /// Plaintext of one window, in bytes.
 const WINDOW_BYTES: u64 = 8 << 20;
 /// Decoded stripes kept for the next window.
-const STRIPES_KEPT: usize = 3;
+const STRIPES_KEPT: usize = 2;
 /// A stripe of which less than this part is needed is read by ranges instead.
 const SPARSE_PART: usize = 8;
 /// Ranges closer than this are read as one.
