@@ -1,5 +1,12 @@
 //! Every row of the reference figures, against the exact solvers. A row is covered or is named below with the reason.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that panics has failed, which is its job"
+)]
+
 use serde_json::Value;
 use simulator::fate::exact::chance::{Chance, at_least_once, by_mean_time, rate_excluded};
 use simulator::fate::exact::count::{Count, poisson_at_most};

@@ -1,5 +1,7 @@
 //! What goes wrong in other durability tools must not go wrong here: cancellation, refusals, agreement of two ways.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed, which is its job")]
+
 use simulator::fate::exact::bloc::{self, Rates};
 use simulator::fate::exact::chain::Chain;
 use simulator::fate::exact::chance::{Chance, at_least_once};
@@ -99,6 +101,11 @@ fn probabilities_of_all_states_sum_to_one() {
     let count = Count::alike(300, Chance::of(0.3).unwrap()).unwrap();
     assert!(near(count.at_least(0), 1.0));
     assert!(near(count.at_least(100) + count.fewer_than(100), 1.0));
+    for sites in 1..200 {
+        // Rounding never makes more than certainty, which the next formula would refuse.
+        let all = Count::alike(sites, Chance::of(0.1).unwrap()).unwrap().at_least(0);
+        assert!(all <= 1.0 && at_least_once(all, 2.0).is_ok());
+    }
     assert!(near(Count::drawn(5000, 50, 12).unwrap().at_least(0), 1.0));
 }
 
@@ -119,6 +126,8 @@ fn blocs_without_shocks_are_single_sites_and_a_full_bloc_sets_a_floor() {
 #[test]
 fn a_fraction_of_a_try_counts_and_a_tiny_chance_is_not_lost() {
     assert!(near(at_least_once(1e-30, 56.15).unwrap(), 56.15e-30));
+    assert!(at_least_once(1.0, 0.0).unwrap() <= 0.0);
+    assert!(near(at_least_once(1.0, 3.0).unwrap(), 1.0));
     assert!(near(at_least_once(0.5, 0.5).unwrap(), 1.0 - 0.5_f64.sqrt()));
     let often = disclosed(9, 5, 0.01, 10.0, Some(1.0 / 365.0)).unwrap();
     assert!(often > 0.0 && often < disclosed(9, 5, 0.01, 10.0, Some(0.1)).unwrap());
@@ -177,4 +186,6 @@ fn a_chain_that_never_ends_is_refused_and_an_end_takes_no_time() {
     assert_eq!(chain.mean_time_to_end(4), Err(Impossible::NoSuchState(4)));
     assert_eq!(chain.lead(0, 9, 1.0), Err(Impossible::NoSuchState(9)));
     assert!(Chain::new(2049).is_err());
+    assert!(matches!(chain.after(&[0.5, 0.0, 0.0, 0.0], 1.0), Err(Impossible::OutOfRange { .. })));
+    assert!(matches!(chain.after(&[1.0], 1.0), Err(Impossible::NoSuchState(1))));
 }

@@ -69,13 +69,17 @@ impl Chain {
         self.after(&initial, years)
     }
 
-    /// Probability of each state after `years`, begun with the probabilities `initial`, one per state.
+    /// Probability of each state after `years`, begun with the probabilities `initial`, one per state; they sum to 1.
     pub fn after(&self, initial: &[f64], years: f64) -> Result<Vec<f64>, Impossible> {
         if initial.len() != self.leads.len() {
             return Err(Impossible::NoSuchState(initial.len()));
         }
         for &chance in initial {
             probability("initial probability", chance)?;
+        }
+        let total: f64 = initial.iter().sum();
+        if (total - 1.0).abs() > 1e-9 {
+            return Err(Impossible::OutOfRange { what: "sum of the initial probabilities", value: total });
         }
         uniformisation::after(&self.leads, initial, not_negative("years", years)?)
     }

@@ -60,6 +60,9 @@ impl Chance {
 /// failures are 0.27 % low for that reason.
 pub fn at_least_once(each: f64, tries: f64) -> Result<f64, Impossible> {
     let (each, tries) = (probability("probability", each)?, not_negative("tries", tries)?);
+    if tries <= 0.0 {
+        return Ok(0.0);
+    }
     Ok(-libm::expm1(tries * libm::log1p(-each)))
 }
 

@@ -81,14 +81,14 @@ impl Count {
         self.weights.get(events as usize).copied().unwrap_or(0.0)
     }
 
-    /// Probability of this many or more, smallest terms first.
+    /// Probability of this many or more. The far terms, mostly the smallest, are added first.
     pub fn at_least(&self, events: u32) -> f64 {
-        self.weights.iter().skip(events as usize).rev().sum()
+        total(self.weights.iter().skip(events as usize).rev())
     }
 
     /// Probability of fewer.
     pub fn fewer_than(&self, events: u32) -> f64 {
-        self.weights.iter().take(events as usize).sum()
+        total(self.weights.iter().take(events as usize))
     }
 
     /// How many of `drawn` out of `all` are among the `marked`: the hypergeometric law.
@@ -104,6 +104,11 @@ impl Count {
         let weights = (0..=drawn).map(|hits| chance_of_hits(all, marked, drawn, hits)).collect();
         Ok(Self { weights })
     }
+}
+
+/// A sum of probabilities that exclude each other. Rounding may carry it past 1 by the last digit, and no further.
+fn total<'a>(weights: impl Iterator<Item = &'a f64>) -> f64 {
+    weights.fold(0.0, |sum, weight| sum + weight).min(1.0)
 }
 
 /// C(drawn, hits) times the chance that first `hits` marked ones come, then only others.
@@ -132,5 +137,5 @@ pub fn poisson_at_most(mean: f64, events: u32) -> Result<f64, Impossible> {
         term *= mean / f64::from(i);
         sum += term;
     }
-    Ok(sum)
+    Ok(sum.min(1.0))
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::refusal::Impossible;
+use super::super::refusal::{Impossible, positive};
 
 /// A state that is not an end, as what is left of it after the elimination of others.
 struct Row {
@@ -44,7 +44,7 @@ pub(super) fn mean_time_to_end(leads: &[BTreeMap<usize, f64>], start: usize) -> 
         }
     }
     match rows.pop() {
-        Some(last) if last.end > 0.0 && (last.time / last.end).is_finite() => Ok(last.time / last.end),
+        Some(last) if last.end > 0.0 => positive("mean time to the end", last.time / last.end),
         _ => Err(Impossible::NeverEnds),
     }
 }
