@@ -1,7 +1,7 @@
 //! The second host of the machines in [`protocol`]: virtual time, a modelled network, modelled disks.
 //!
-//! Nothing is simulated yet; this is the map of the crate. It will do no IO but read a scenario and write a report, and
-//! it will never see `node`: what both need belongs in `protocol`.
+//! Nothing is simulated yet; [`fate::exact`] answers what needs no chance. The crate will do no IO but read a scenario
+//! and write a report, and it will never see `node`: what both need belongs in `protocol`.
 //!
 //! Two fidelities over one scenario file:
 //!
@@ -20,7 +20,9 @@
 //! | `scenario` | the TOML file: jurisdictions, sites, events with dates and sources |
 //! | `invariant` | durability, secrecy, agreement, custody, bounded work; outside the machines they judge |
 //! | `trace`, `debugger` | the record of a run, and stepping through it |
-//! | `fate` | the failure model, importance sampling, closed forms |
+//! | [`fate`] | closed forms and exact chains, here today; the failure model, importance sampling |
 //! | `report` | HTML with plots, and JSON |
 //!
 //! Read next: the crate `protocol`, whose machines this crate will host.
+
+pub mod fate;

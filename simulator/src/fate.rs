@@ -1,0 +1,9 @@
+//! Fate mode: what becomes of a database when sites fail, are seized and are repaired, asked millions of times.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`exact`] | closed forms and Markov chains that no simulation may contradict |
+//!
+//! Times are years and rates are per year unless a name says otherwise.
+
+pub mod exact;
