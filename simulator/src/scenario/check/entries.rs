@@ -1,0 +1,164 @@
+//! Sites and events: defaults filled in, names once, numbers in range.
+
+use std::collections::BTreeSet;
+
+use super::super::file::Kind;
+use super::*;
+
+/// What a site sends if nothing is said: 1 Gbit/s.
+const UPLINK_MBIT_S: f64 = 1_000.0;
+
+pub(super) fn sites(file: &File, gathered: &mut Gathered<'_>) -> Vec<Site> {
+    let defaults = &file.site_defaults;
+    if defaults.name.is_some() || defaults.count.is_some() {
+        gathered.add(&[Key("site_defaults")], "the defaults have neither name nor count");
+    }
+    let mut sites = Vec::new();
+    let mut names = BTreeSet::new();
+    for (at, entry) in file.sites.iter().enumerate() {
+        let mut count = entry.count.unwrap_or(1);
+        if count == 0 || sites.len() + count as usize > SITES_MAX {
+            let message = format!("{count} sites: must be at least 1, and at most {SITES_MAX} in all");
+            gathered.add(&[Key("sites"), Entry(at), Key("count")], message);
+            count = 1;
+        }
+        let site = checked_site(entry, defaults, at, gathered);
+        for number in 1..=count {
+            let name = if entry.count.is_some() { format!("{}-{number}", site.name) } else { site.name.clone() };
+            if !names.insert(name.clone()) {
+                gathered.add(&[Key("sites"), Entry(at), Key("name")], format!("two sites are called '{name}'"));
+            }
+            sites.push(Site { name, ..site.clone() });
+        }
+    }
+    if sites.is_empty() {
+        gathered.add(&[Key("sites")], "a scenario needs at least one site");
+    }
+    sites
+}
+
+fn checked_site(entry: &SiteEntry, defaults: &SiteEntry, at: usize, gathered: &mut Gathered<'_>) -> Site {
+    let path = |key| [Key("sites"), Entry(at), Key(key)];
+    let rate = |own: Option<Every>, default: Option<Every>| own.or(default).map_or(0.0, Every::per_year);
+    let text = |own: &Option<String>, default: &Option<String>| own.clone().or_else(|| default.clone());
+    let name = entry.name.clone().unwrap_or_default();
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        gathered.add(&path("name"), "a site needs a name of lowercase letters, digits and '-'");
+    }
+    let jurisdiction = text(&entry.jurisdiction, &defaults.jurisdiction).unwrap_or_default();
+    if jurisdiction.len() != 2 || !jurisdiction.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        gathered.add(&path("jurisdiction"), "a site needs its jurisdiction: two capital letters (ISO 3166)");
+    }
+    let kind = entry.kind.or(defaults.kind).unwrap_or_else(|| {
+        gathered.add(&path("kind"), "a site needs its kind: home, embassy, data-centre or cloud");
+        Kind::DataCentre
+    });
+    let roles = entry.roles.clone().or_else(|| defaults.roles.clone()).unwrap_or(vec![Role::Shards, Role::Shares]);
+    if roles.is_empty() {
+        gathered.add(&path("roles"), "a site holds shards, shares or both");
+    }
+    let lifetime = entry.lifetime.or(if entry.lost_every.is_some() { None } else { defaults.lifetime });
+    if entry.lifetime.is_some() && entry.lost_every.is_some() {
+        gathered.add(&path("lifetime"), "a site has lifetime or lost_every, not both");
+    }
+    let mut number = |key, own: Option<f64>, default: Option<f64>, otherwise: f64, least: f64, most: f64| {
+        let value = own.or(default).unwrap_or(otherwise);
+        if !(least..=most).contains(&value) {
+            gathered.add(&path(key), format!("{value} must be from {least} to {most}"));
+        }
+        value
+    };
+    Site {
+        renewal: number("renewal", entry.renewal, defaults.renewal, 1.0, 0.0, 1.0),
+        uplink_mbit_s: number("uplink_mbit_s", entry.uplink_mbit_s, defaults.uplink_mbit_s, UPLINK_MBIT_S, 0.001, 1e9),
+        cost_per_year: number("cost_per_year", entry.cost_per_year, defaults.cost_per_year, 0.0, 0.0, 1e15),
+        name,
+        kind,
+        jurisdiction,
+        building: text(&entry.building, &defaults.building),
+        owner: text(&entry.owner, &defaults.owner),
+        vendor: text(&entry.vendor, &defaults.vendor),
+        network: text(&entry.network, &defaults.network),
+        software: text(&entry.software, &defaults.software),
+        holds_shards: roles.contains(&Role::Shards),
+        holds_shares: roles.contains(&Role::Shares),
+        cold: entry.cold.or(defaults.cold).unwrap_or(false),
+        lost_per_year: if lifetime.is_some() { 0.0 } else { rate(entry.lost_every, defaults.lost_every) },
+        lifetime,
+        rot_per_year: rate(entry.rot_every, defaults.rot_every),
+        down_per_year: rate(entry.down_every, defaults.down_every),
+        down_for: entry.down_for.or(defaults.down_for).unwrap_or(Law::Constant { mean: Span::from_ms(3_600_000) }),
+        seized_per_year: rate(entry.seized_every, defaults.seized_every),
+        copied_per_year: rate(entry.copied_every, defaults.copied_every),
+        repair: entry.repair.or(defaults.repair).unwrap_or(Law::Constant { mean: Span::from_days(30) }),
+        agreement_ends: entry.agreement_ends.or(defaults.agreement_ends),
+    }
+}
+
+pub(super) fn events(file: &File, sites: &[Site], gathered: &mut Gathered<'_>) -> Vec<Event> {
+    let mut names = BTreeSet::new();
+    let mut events = Vec::new();
+    for (at, entry) in file.events.iter().enumerate() {
+        if !names.insert(&entry.name) {
+            let message = format!("two events are called '{}': a report could not tell them apart", entry.name);
+            gathered.add(&[Key("events"), Entry(at), Key("name")], message);
+        }
+        events.push(checked_event(file, entry, at, sites, gathered));
+    }
+    events
+}
+
+fn checked_event(file: &File, entry: &EventEntry, at: usize, sites: &[Site], gathered: &mut Gathered<'_>) -> Event {
+    use super::super::file::Effect;
+    let path = |key| [Key("events"), Entry(at), Key(key)];
+    let when = match (entry.at, entry.every) {
+        (Some(span), None) => When::At(span),
+        (None, Some(every)) => When::PerYear(every.per_year()),
+        (None, None) | (Some(_), Some(_)) => {
+            gathered.add(&path("at"), "an event needs `at` (once) or `every` (at random), one of them");
+            When::PerYear(0.0)
+        }
+    };
+    if let When::At(span) = when
+        && span.years() > file.run.years
+    {
+        gathered.add(&path("at"), format!("{span} is after the end of the mission ({} years)", file.run.years));
+    }
+    match (entry.effect, entry.lasts) {
+        (Effect::Down, None) => gathered.add(&path("lasts"), "an event with the effect 'down' needs `lasts`"),
+        (Effect::Lost | Effect::Seized | Effect::Copied, Some(_)) => {
+            gathered.add(
+                &path("lasts"),
+                "only an event with the effect 'down' lasts; a lost site is back after its repair",
+            );
+        }
+        (Effect::Down, Some(_)) | (Effect::Lost | Effect::Seized | Effect::Copied, None) => {}
+    }
+    let for_good = entry.for_good.unwrap_or(false);
+    if for_good && matches!(entry.effect, Effect::Down | Effect::Copied) {
+        gathered.add(&path("for_good"), "only a lost or seized site can be gone for good");
+    }
+    let chance = entry.chance.unwrap_or(1.0);
+    if !(chance > 0.0 && chance <= 1.0) {
+        gathered.add(&path("chance"), format!("{chance} must be above 0 and at most 1"));
+    }
+    let mut hits = select::sites(&entry.hits, sites, &file.alliances).unwrap_or_else(|wrong| {
+        for (selector, why) in wrong {
+            gathered.add(&[Key("events"), Entry(at), Key("hits"), Entry(selector)], why);
+        }
+        Vec::new()
+    });
+    if entry.spares_cold.unwrap_or(false) {
+        hits.retain(|&site| sites.get(site).is_some_and(|site| !site.cold));
+    }
+    Event {
+        name: entry.name.clone(),
+        when,
+        effect: entry.effect,
+        hits,
+        selectors: entry.hits.clone(),
+        chance,
+        lasts: entry.lasts,
+        for_good,
+    }
+}
