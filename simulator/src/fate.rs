@@ -2,8 +2,12 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`model`] | the plan: sites, groups, timeline, code, policy, databases |
+//! | [`outcome`] | what is answered, with intervals |
 //! | [`exact`] | closed forms and Markov chains that no simulation may contradict |
 //!
 //! Times are years and rates are per year unless a name says otherwise.
 
 pub mod exact;
+pub mod model;
+pub mod outcome;
