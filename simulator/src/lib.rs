@@ -25,5 +25,6 @@
 //!
 //! Read next: the crate `protocol`, whose machines this crate will host.
 
+pub mod cli;
 pub mod fate;
 pub mod scenario;

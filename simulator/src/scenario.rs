@@ -10,10 +10,14 @@
 //! | [`time`] | durations, and laws of random durations |
 //! | [`select`] | which sites an event hits: `jurisdiction:EE`, `kind:embassy`, `all` |
 //! | [`check`] | from the file to the scenario: defaults, limits, rules |
+//! | [`fate`] | from the scenario to the model of fate mode |
+//! | [`explain`] | the scenario in words |
 //! | [`problem`] | what is wrong, with line and field |
 //! | [`library`] | the ready-made scenarios |
 
 pub mod check;
+pub mod explain;
+pub mod fate;
 pub mod file;
 pub mod library;
 pub mod problem;
@@ -79,6 +83,8 @@ pub struct Code {
     pub threshold: u32,
     /// How often the shares are made anew; what was captured before is then worth nothing.
     pub refresh: Option<Span>,
+    /// Who has enough shares is taken to have the sealed data too.
+    pub ciphertext_is_public: bool,
 }
 
 /// What a restore meets.
@@ -133,6 +139,8 @@ pub struct Site {
     pub copied_per_year: f64,
     /// From the order to replace it until it is whole again.
     pub repair: Law,
+    /// From the audit that finds its shard rotten until the shard is made anew.
+    pub remake: Law,
     /// When its agreement ends.
     pub agreement_ends: Option<Span>,
     /// The chance that the agreement is renewed.
@@ -153,6 +161,16 @@ pub enum When {
     PerYear(f64),
 }
 
+/// Which of the sites that an event may hit are hit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Struck {
+    /// Each by itself, with this chance.
+    Each(f64),
+    /// So many of them, at random.
+    Pick(u32),
+}
+
 /// Something that hits several sites at once.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
@@ -166,10 +184,14 @@ pub struct Event {
     pub hits: Vec<usize>,
     /// The selectors they came from.
     pub selectors: Vec<String>,
-    /// The chance of each of them to be hit.
-    pub chance: f64,
+    /// Which of them are hit.
+    pub struck: Struck,
     /// How long sites are down, for [`Effect::Down`].
     pub lasts: Option<Law>,
+    /// Chance to be moved in time, for [`Effect::Expelled`].
+    pub moved: f64,
+    /// Chance to be raided, for [`Effect::Expelled`].
+    pub raided: f64,
     /// Sites hit are not rebuilt.
     pub for_good: bool,
 }

@@ -75,5 +75,6 @@ fn checked_code(code: &CodeEntry, sites: &[Site], gathered: &mut Gathered<'_>) -
     if code.refresh.is_some_and(|span| span.ms() == 0) {
         gathered.add(&[Key("code"), Key("refresh")], "must be above zero; leave it out for no refresh");
     }
-    Code { data_shards: code.data_shards, threshold: code.threshold, refresh: code.refresh }
+    let ciphertext_is_public = code.ciphertext_is_public.unwrap_or(true);
+    Code { data_shards: code.data_shards, threshold: code.threshold, refresh: code.refresh, ciphertext_is_public }
 }

@@ -86,6 +86,8 @@ pub struct CodeEntry {
     pub threshold: u32,
     /// How often the shares are made anew.
     pub refresh: Option<Span>,
+    /// Who has enough shares is taken to have the sealed data too; if not, enough shards must be captured as well.
+    pub ciphertext_is_public: Option<bool>,
 }
 
 /// Detection and repair.
@@ -102,12 +104,14 @@ pub struct Policy {
     pub repair_at: Option<u32>,
     /// A site down for longer counts as lost; absent: never.
     pub down_counts_as_lost_after: Option<Span>,
+    /// A repair also takes the time to move the bytes over this part of the uplinks, 0 to 1; absent: the law says it all.
+    pub uplink_share: Option<f64>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
         let (notice, audit) = (Span::from_ms(3_600_000), Span::from_days(7));
-        Self { notice, audit, crews: None, repair_at: None, down_counts_as_lost_after: None }
+        Self { notice, audit, crews: None, repair_at: None, down_counts_as_lost_after: None, uplink_share: None }
     }
 }
 
@@ -215,6 +219,8 @@ pub struct SiteEntry {
     pub copied_every: Option<Every>,
     /// From the order to replace it until it is whole again.
     pub repair: Option<Law>,
+    /// From the audit that finds its shard rotten until the shard is made anew.
+    pub remake: Option<Law>,
     /// When its agreement ends.
     pub agreement_ends: Option<Span>,
     /// The chance that the agreement is renewed.
@@ -247,6 +253,10 @@ pub enum Effect {
     Copied,
     /// Not reachable for a while.
     Down,
+    /// Its shard rots; the next audit finds it.
+    Rotted,
+    /// Must leave: moved in time, raided, or erased in time.
+    Expelled,
 }
 
 /// Something that hits several sites at once.
@@ -265,6 +275,12 @@ pub struct EventEntry {
     pub hits: Vec<String>,
     /// The chance of each of them to be hit.
     pub chance: Option<f64>,
+    /// Instead of a chance: how many of them, at random.
+    pub pick: Option<u32>,
+    /// Of an expelled site: the chance that it is moved before, with nothing lost.
+    pub moved: Option<f64>,
+    /// Of an expelled site: the chance that it is taken and read instead.
+    pub raided: Option<f64>,
     /// How long sites are down.
     pub lasts: Option<Law>,
     /// Sites hit are not rebuilt.
@@ -283,7 +299,7 @@ pub struct Officials {
     pub quorum: u32,
     /// Mean time until one of them is captured with the key.
     pub captured_every: Every,
-    /// From the capture until a new charter has replaced the official.
+    /// From the capture until a new charter has replaced the official, on average.
     pub replaced_after: Span,
 }
 

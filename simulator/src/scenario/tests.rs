@@ -87,7 +87,7 @@ fn what_makes_no_sense_is_named_with_line_and_field() {
         ),
         (
             event("at = \"1d\"\neffect = \"lost\"\nhits = [\"all\"]\nchance = 1.5"),
-            "line 22, events[1].chance: 1.5 must be",
+            "line 22, events[1].chance: 1.5 must be from 0 to 1",
         ),
         (format!("{SMALL}[run]\nyears = -1.0\n"), "line 18, run.years: -1 must be above zero"),
         (format!("{SMALL}[run]\nmissions = 0\n"), "line 18, run.missions: must be from 1"),

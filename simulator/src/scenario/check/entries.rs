@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::file::Kind;
+use super::super::Struck;
+use super::super::file::{Effect, Kind};
 use super::*;
 
 /// What a site sends if nothing is said: 1 Gbit/s.
@@ -91,6 +92,7 @@ fn checked_site(entry: &SiteEntry, defaults: &SiteEntry, at: usize, gathered: &m
         seized_per_year: rate(entry.seized_every, defaults.seized_every),
         copied_per_year: rate(entry.copied_every, defaults.copied_every),
         repair: entry.repair.or(defaults.repair).unwrap_or(Law::Constant { mean: Span::from_days(30) }),
+        remake: entry.remake.or(defaults.remake).unwrap_or(Law::Constant { mean: Span::from_ms(3_600_000) }),
         agreement_ends: entry.agreement_ends.or(defaults.agreement_ends),
     }
 }
@@ -109,7 +111,6 @@ pub(super) fn events(file: &File, sites: &[Site], gathered: &mut Gathered<'_>) -
 }
 
 fn checked_event(file: &File, entry: &EventEntry, at: usize, sites: &[Site], gathered: &mut Gathered<'_>) -> Event {
-    use super::super::file::Effect;
     let path = |key| [Key("events"), Entry(at), Key(key)];
     let when = match (entry.at, entry.every) {
         (Some(span), None) => When::At(span),
@@ -126,22 +127,16 @@ fn checked_event(file: &File, entry: &EventEntry, at: usize, sites: &[Site], gat
     }
     match (entry.effect, entry.lasts) {
         (Effect::Down, None) => gathered.add(&path("lasts"), "an event with the effect 'down' needs `lasts`"),
-        (Effect::Lost | Effect::Seized | Effect::Copied, Some(_)) => {
-            gathered.add(
-                &path("lasts"),
-                "only an event with the effect 'down' lasts; a lost site is back after its repair",
-            );
+        (Effect::Down, Some(_)) | (_, None) => {}
+        (_, Some(_)) => {
+            gathered.add(&path("lasts"), "only an event with the effect 'down' lasts; the others end with a repair");
         }
-        (Effect::Down, Some(_)) | (Effect::Lost | Effect::Seized | Effect::Copied, None) => {}
     }
     let for_good = entry.for_good.unwrap_or(false);
-    if for_good && matches!(entry.effect, Effect::Down | Effect::Copied) {
-        gathered.add(&path("for_good"), "only a lost or seized site can be gone for good");
+    if for_good && matches!(entry.effect, Effect::Down | Effect::Copied | Effect::Rotted) {
+        gathered.add(&path("for_good"), "only a site that is lost, seized or expelled can be gone for good");
     }
-    let chance = entry.chance.unwrap_or(1.0);
-    if !(chance > 0.0 && chance <= 1.0) {
-        gathered.add(&path("chance"), format!("{chance} must be above 0 and at most 1"));
-    }
+    let struck = checked_struck(entry, at, gathered);
     let mut hits = select::sites(&entry.hits, sites, &file.alliances).unwrap_or_else(|wrong| {
         for (selector, why) in wrong {
             gathered.add(&[Key("events"), Entry(at), Key("hits"), Entry(selector)], why);
@@ -157,8 +152,41 @@ fn checked_event(file: &File, entry: &EventEntry, at: usize, sites: &[Site], gat
         effect: entry.effect,
         hits,
         selectors: entry.hits.clone(),
-        chance,
+        struck,
         lasts: entry.lasts,
+        moved: entry.moved.unwrap_or(0.0),
+        raided: entry.raided.unwrap_or(0.0),
         for_good,
+    }
+}
+
+fn checked_struck(entry: &EventEntry, at: usize, gathered: &mut Gathered<'_>) -> Struck {
+    let path = |key| [Key("events"), Entry(at), Key(key)];
+    let chances = [("chance", entry.chance), ("moved", entry.moved), ("raided", entry.raided)];
+    for (key, chance) in chances {
+        if let Some(chance) = chance
+            && !(0.0..=1.0).contains(&chance)
+        {
+            gathered.add(&path(key), format!("{chance} must be from 0 to 1"));
+        }
+    }
+    let leaves = entry.moved.unwrap_or(0.0) + entry.raided.unwrap_or(0.0);
+    if leaves > 1.0 {
+        gathered.add(&path("raided"), format!("moved and raided together are {leaves}, more than 1"));
+    }
+    if entry.effect != Effect::Expelled && (entry.moved.is_some() || entry.raided.is_some()) {
+        gathered.add(&path("moved"), "only an event with the effect 'expelled' has moved and raided");
+    }
+    match (entry.chance, entry.pick) {
+        (Some(_), Some(_)) => {
+            gathered.add(&path("pick"), "an event has chance or pick, not both");
+            Struck::Each(1.0)
+        }
+        (None, Some(0)) => {
+            gathered.add(&path("pick"), "must be at least 1");
+            Struck::Pick(1)
+        }
+        (None, Some(count)) => Struck::Pick(count),
+        (chance, None) => Struck::Each(chance.unwrap_or(1.0)),
     }
 }

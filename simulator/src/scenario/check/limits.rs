@@ -59,6 +59,9 @@ fn run(file: &File, gathered: &mut Gathered<'_>) {
             gathered.add(&[Key("policy"), Key(key)], "must be above zero");
         }
     }
+    if file.policy.uplink_share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+        gathered.add(&[Key("policy"), Key("uplink_share")], "must be above 0 and at most 1");
+    }
     if file.policy.crews == Some(0) {
         gathered.add(&[Key("policy"), Key("crews")], "must be at least 1; leave it out for as many as needed");
     }

@@ -1,0 +1,59 @@
+//! The command line: commands read like sentences, every one has `--json`, a documented exit code and an example.
+//!
+//! The only place of the crate that reads a file, writes one, or shows progress.
+
+mod explain;
+mod failure;
+mod input;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+/// Ask what becomes of a state's data when sites, hosts and officials are lost.
+#[derive(Debug, Parser)]
+#[command(name = "legation-sim", version, about, long_about = None, after_help = AFTER_HELP)]
+struct Cli {
+    /// Print one JSON object instead of text, errors included.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "A SCENARIO is a TOML file or the name of a ready-made one (`legation-sim scenarios`).\n\
+Exit codes: 0 done, 1 unexpected, 2 usage or scenario, 3 no plan reaches the targets, 6 an invariant is broken, 8 local \
+files.\n\
+The results hold under the assumptions printed beside them. This software has had no external audit.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the ready-made scenarios.
+    Scenarios,
+    /// Tell a scenario in words: who holds what, what may happen, what happens when.
+    Explain(explain::ExplainArguments),
+}
+
+/// Runs one command and says how it went.
+#[must_use]
+pub fn run() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    let result = match cli.command {
+        Command::Scenarios => explain::scenarios(json),
+        Command::Explain(arguments) => explain::run(&arguments, json),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(failure) => failure.report(json),
+    }
+}
+
+/// Prints a result: `text` for people, `value` for programs.
+fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let line = if json { serde_json::to_string(value).map_err(Failure::unexpected)? } else { text() };
+    // A reader that went away has what it wanted.
+    let _closed = writeln!(std::io::stdout(), "{}", line.trim_end());
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! The `legation-sim` binary.
+
+fn main() -> std::process::ExitCode {
+    simulator::cli::run()
+}
