@@ -27,4 +27,5 @@
 
 pub mod cli;
 pub mod fate;
+pub mod plan;
 pub mod scenario;
