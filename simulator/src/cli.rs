@@ -5,6 +5,8 @@
 mod explain;
 mod failure;
 mod input;
+mod plan;
+mod progress;
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +34,8 @@ enum Command {
     Scenarios,
     /// Tell a scenario in words: who holds what, what may happen, what happens when.
     Explain(explain::ExplainArguments),
+    /// Recommend sites, data shards, threshold and refresh for given candidates and targets.
+    Plan(plan::PlanArguments),
 }
 
 /// Runs one command and says how it went.
@@ -42,6 +46,7 @@ pub fn run() -> std::process::ExitCode {
     let result = match cli.command {
         Command::Scenarios => explain::scenarios(json),
         Command::Explain(arguments) => explain::run(&arguments, json),
+        Command::Plan(arguments) => plan::run(&arguments, json),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

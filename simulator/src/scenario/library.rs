@@ -1,6 +1,6 @@
 //! The ready-made scenarios, part of the program.
 
-/// Name and text of every one, the baseline first.
+/// Name and text of every one: the baseline first, a search for a plan last.
 pub const ALL: &[(&str, &str)] = &[
     ("quiet-decade", include_str!("../../scenarios/quiet-decade.toml")),
     ("estonia-2007", include_str!("../../scenarios/estonia-2007.toml")),
@@ -14,6 +14,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("embassy-closed", include_str!("../../scenarios/embassy-closed.toml")),
     ("ally-turns", include_str!("../../scenarios/ally-turns.toml")),
     ("officials-captured", include_str!("../../scenarios/officials-captured.toml")),
+    ("choose-hosts", include_str!("../../scenarios/choose-hosts.toml")),
 ];
 
 /// The text of the one with this name.
