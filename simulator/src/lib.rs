@@ -26,3 +26,4 @@
 //! Read next: the crate `protocol`, whose machines this crate will host.
 
 pub mod fate;
+pub mod world;
