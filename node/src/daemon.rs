@@ -8,7 +8,6 @@ pub mod driver;
 pub mod inspect;
 #[cfg(feature = "test-hooks")]
 mod lie;
-mod page;
 mod server;
 mod spread;
 mod strangers;

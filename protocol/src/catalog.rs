@@ -203,7 +203,7 @@ impl Catalog {
         let receipt = signed.document();
         let refuse = |why: String| Refusal::new(RefusalCode::Manifest, why);
         let site = self.charter().site(&receipt.site).ok_or_else(|| refuse(format!("no site {}", receipt.site)))?;
-        signed.verify(site.identity).map_err(|error| refuse(error.to_string()))?;
+        let identity = site.identity;
         let history = self.databases.get_mut(&receipt.database);
         let known = history.filter(|history| {
             history.manifest(receipt.sequence).is_some_and(|manifest| manifest.digest() == receipt.manifest)
@@ -211,8 +211,11 @@ impl Catalog {
         let Some(history) = known else {
             return Err(refuse("a receipt for a manifest that is not known here".to_owned()));
         };
-        if history.put_receipt(signed.clone()) {
+        // Every site brings every receipt: a signature is worth looking at only if the receipt would change something.
+        if history.is_news(receipt) {
+            signed.verify(identity).map_err(|error| refuse(error.to_string()))?;
             outputs.push(Output::Persist(history::receipt_record(&signed)));
+            history.put_receipt(signed);
         }
         Ok(())
     }

@@ -5,7 +5,8 @@
 //!
 //! Reading order: [`cbor`] (the one encoding), [`signature`] (domains and the one quorum verifier),
 //! [`document`] (what people and sites sign), [`placement`] (which coalitions could read or destroy),
-//! [`catalog`] (what is stored), [`release`] (who may open it), [`wire`] (what travels).
+//! [`catalog`] (what is stored), [`release`] (who may open it), [`wire`] (what travels), [`host`] (what both hosts
+//! do alike).
 
 // So that the fixture reads the same here and in the integration tests, which include it by path.
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub mod contents;
 pub mod document;
 #[cfg(test)]
 mod fixture;
+pub mod host;
 pub mod identifier;
 pub mod limits;
 pub mod machine;

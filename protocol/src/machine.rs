@@ -62,6 +62,12 @@ pub enum RecordKind {
     Fork,
 }
 
+impl RecordKind {
+    /// The order in which kinds are put back: each refers only to those before it.
+    pub const REPLAY_ORDER: [Self; 7] =
+        [Self::Charter, Self::Manifest, Self::Share, Self::Receipt, Self::Fork, Self::Order, Self::Notice];
+}
+
 /// Something to keep for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -7,6 +7,7 @@ pub mod quorum;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -196,6 +197,8 @@ pub struct Signed<T> {
     payload: Vec<u8>,
     document: T,
     signatures: Vec<Signature>,
+    /// Computed once: a head is compared again and again, and hashing a large manifest takes its time.
+    digest: OnceLock<Digest>,
 }
 
 impl<T: Document> Signed<T> {
@@ -204,7 +207,8 @@ impl<T: Document> Signed<T> {
     /// # Errors
     /// The document contradicts itself or exceeds its bound.
     pub fn draft(document: T) -> Result<Self, EnvelopeError> {
-        let signed = Self { payload: cbor::encode(&document), document, signatures: Vec::new() };
+        let signed =
+            Self { payload: cbor::encode(&document), document, signatures: Vec::new(), digest: OnceLock::new() };
         signed.check()?;
         signed.check_costly()?;
         Ok(signed)
@@ -302,7 +306,8 @@ impl<T: Document> Signed<T> {
             return Err(EnvelopeError::TooManySignatures { max, actual });
         }
         let document = cbor::decode(&envelope.payload, T::BYTES_MAX).map_err(decode_error)?;
-        let signed = Self { payload: envelope.payload, document, signatures: envelope.signatures };
+        let signed =
+            Self { payload: envelope.payload, document, signatures: envelope.signatures, digest: OnceLock::new() };
         signed.check()?;
         Ok(signed)
     }
@@ -310,7 +315,7 @@ impl<T: Document> Signed<T> {
     /// What an attacker could send.
     #[cfg(test)]
     pub(crate) fn unchecked(document: T) -> Self {
-        Self { payload: cbor::encode(&document), document, signatures: Vec::new() }
+        Self { payload: cbor::encode(&document), document, signatures: Vec::new(), digest: OnceLock::new() }
     }
 
     /// The bytes under the signatures.
@@ -327,7 +332,7 @@ impl<T: Document> Signed<T> {
     /// The name of the document: BLAKE3 over what is signed, whoever has signed so far.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(&self.message())
+        *self.digest.get_or_init(|| Digest::of(&self.message()))
     }
 
     /// The document.

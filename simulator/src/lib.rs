@@ -29,3 +29,4 @@ pub mod cli;
 pub mod fate;
 pub mod plan;
 pub mod scenario;
+pub mod world;

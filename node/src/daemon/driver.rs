@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use protocol::catalog::{self, Catalog};
+use protocol::catalog;
 use protocol::document::CharterChain;
+use protocol::host::{Input, Machines};
 use protocol::machine::{Announcement, Output, Record, RecordKind, SiteKeys, Ticket};
-use protocol::release::{self, Release};
 use protocol::signature::{PublicKey, Signed};
 use protocol::timestamp::Timestamp;
 use protocol::wire::access::{self, Caller};
@@ -20,17 +20,6 @@ use crate::{clock, entropy};
 
 /// Inputs that may wait; a peer that sends more waits for its turn.
 const QUEUE: usize = 256;
-/// Kinds in the order in which they must come back.
-const KINDS: [RecordKind; 7] = [
-    RecordKind::Charter,
-    RecordKind::Manifest,
-    RecordKind::Share,
-    RecordKind::Receipt,
-    RecordKind::Fork,
-    RecordKind::Order,
-    RecordKind::Notice,
-];
-
 /// Why the machines do not start.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
@@ -56,39 +45,6 @@ pub enum DriverError {
     /// No thread to be had.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-}
-
-/// Both machines.
-#[derive(Debug)]
-pub struct Machines {
-    /// What is known.
-    pub catalog: Catalog,
-    /// What was opened.
-    pub release: Release,
-}
-
-/// One input for either machine.
-#[derive(Debug)]
-pub enum Input {
-    /// For the catalog.
-    Catalog(catalog::Input),
-    /// For the release machine.
-    Release(release::Input),
-}
-
-/// The input that an announcement is for the machines.
-pub(super) fn announced(ticket: Option<Ticket>, announcement: Announcement) -> Input {
-    match announcement {
-        Announcement::Charter(bytes) => Input::Catalog(catalog::Input::Charter { ticket, bytes: bytes.into_vec() }),
-        Announcement::Manifests(run) => {
-            let run = run.into_iter().map(serde_bytes::ByteBuf::into_vec).collect();
-            Input::Catalog(catalog::Input::Manifests { ticket, run })
-        }
-        Announcement::Receipt(bytes) => Input::Catalog(catalog::Input::Receipt { ticket, bytes: bytes.into_vec() }),
-        Announcement::Fork(bytes) => Input::Catalog(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
-        Announcement::Order(bytes) => Input::Release(release::Input::Order { ticket, bytes: bytes.into_vec() }),
-        Announcement::Notice(bytes) => Input::Release(release::Input::Notice { ticket, bytes: bytes.into_vec() }),
-    }
 }
 
 type Reply = oneshot::Sender<Result<Response, Refusal>>;
@@ -183,19 +139,11 @@ fn replay(state: &MachineState, charters: CharterChain) -> Result<Machines, Driv
             state.append(&[record])?;
         }
     }
-    let mut machines = Machines { catalog: Catalog::new(chain), release: Release::new() };
-    for kind in KINDS.into_iter().skip(1) {
+    let mut machines = Machines::new(chain);
+    // The charters are here already.
+    for kind in RecordKind::REPLAY_ORDER.into_iter().filter(|kind| *kind != RecordKind::Charter) {
         for (key, value) in state.load(stored_kind(kind))? {
-            let record = Record { kind, key, value };
-            let result = match kind {
-                RecordKind::Order | RecordKind::Notice => machines.release.replay(&record, &machines.catalog),
-                RecordKind::Charter
-                | RecordKind::Manifest
-                | RecordKind::Share
-                | RecordKind::Receipt
-                | RecordKind::Fork => machines.catalog.replay(&record),
-            };
-            result.map_err(|reason| broken(kind, reason))?;
+            machines.replay(&Record { kind, key, value }).map_err(|reason| broken(kind, reason))?;
         }
     }
     Ok(machines)
@@ -239,13 +187,7 @@ impl Worker {
         while let Some(input) = next.take() {
             let mut machines = self.machines.write().unwrap_or_else(PoisonError::into_inner);
             let now = Timestamp::from_unix_ms(clock::now_ms());
-            let outputs = match input {
-                Input::Catalog(input) => machines.catalog.handle(now, input, &self.keys),
-                Input::Release(input) => {
-                    let Machines { catalog, release } = &mut *machines;
-                    release.handle(now, input, catalog, &self.keys, &mut entropy::rng())
-                }
-            };
+            let outputs = machines.handle(now, input, &self.keys, &mut entropy::rng());
             self.persist(&outputs);
             drop(machines);
             for output in outputs {

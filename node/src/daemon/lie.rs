@@ -1,13 +1,14 @@
 //! What a site does wrong on purpose, for the tests of everybody else's defences.
 
 use protocol::catalog::publish::share_context;
+use protocol::host::Machines;
 use protocol::identifier::DatabaseName;
 use protocol::machine::SiteKeys;
 use protocol::release::{LogEntry, release_context};
+use protocol::wire::{Request, Response};
 use shard_codec::Digest;
 use shard_codec::share_sealing::{SealingPublicKey, open_sealed, seal_to};
 
-use super::driver::Machines;
 use crate::entropy;
 
 /// Ways to lie.
@@ -41,6 +42,19 @@ impl Lie {
             _ => None,
         }
     }
+}
+
+/// What a site shows whose only manifest is the first of every database.
+pub(super) fn old_manifest(machines: &Machines, request: &Request) -> Option<Response> {
+    let first = |database: &DatabaseName| machines.catalog.history(database).and_then(|history| history.manifest(1));
+    if let Request::Head { database } = request {
+        return Some(Response::Head(first(database).map(|first| (1, first.digest()))));
+    }
+    if let Request::Manifests { database, from_sequence: ..=1 } = request {
+        let shown = first(database).map(|first| first.encode().into());
+        return Some(Response::Documents(shown.into_iter().collect()));
+    }
+    None
 }
 
 /// The share of another database than `asked`, sealed to the order's recipient in the place of the right one.

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use protocol::catalog;
+use protocol::host::Input;
+use protocol::host::answer::answer;
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX, STRANGER_FRAME_BYTES_MAX};
 use protocol::machine::{Announcement, SiteKeys};
 use protocol::release;
-use protocol::signature::{PublicKey, Signed};
+use protocol::signature::PublicKey;
 use protocol::wire::access::{self, Caller};
 use protocol::wire::{Refusal, RefusalCode, Request, Response};
 use serde_bytes::ByteBuf;
@@ -20,8 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::SiteOptions;
-use super::driver::{Driver, Input, announced};
-use super::page::{self, page};
+use super::driver::Driver;
 use super::strangers::STRANGER_STAY;
 use crate::buffers::{Buffer, BufferPool};
 use crate::network::frame::{self, FrameError};
@@ -305,36 +306,24 @@ impl Server {
         }
     }
 
+    /// What the machines know, as they would know it again after a restart.
+    fn read(&self, request: &Request) -> Option<Response> {
+        self.driver.read(|machines| {
+            #[cfg(feature = "test-hooks")]
+            if self.lie == Some(super::Lie::OldManifest)
+                && let Some(lie) = super::lie::old_manifest(machines, request)
+            {
+                return Some(lie);
+            }
+            answer(&machines.catalog, &machines.release, request)
+        })
+    }
+
     async fn answer_small(&self, caller: PublicKey, request: Request) -> Result<Response, Refusal> {
+        if let Some(response) = self.read(&request) {
+            return Ok(response);
+        }
         match request {
-            Request::Charters { from_version } => Ok(self.charters(from_version)),
-            Request::Head { database } => Ok(Response::Head(self.driver.read(|machines| {
-                let head = machines.catalog.history(&database)?.head()?;
-                #[cfg(feature = "test-hooks")]
-                let head = if self.lie == Some(super::Lie::OldManifest) {
-                    machines.catalog.history(&database)?.manifest(1)?
-                } else {
-                    head
-                };
-                Some((head.document().sequence, head.digest()))
-            }))),
-            Request::Manifests { database, from_sequence } => Ok(self.driver.read(|machines| {
-                let history = machines.catalog.history(&database);
-                let manifests = history.into_iter().flat_map(|history| history.manifests_from(from_sequence));
-                #[cfg(feature = "test-hooks")]
-                let manifests =
-                    manifests.filter(|m| self.lie != Some(super::Lie::OldManifest) || m.document().sequence == 1);
-                page(manifests.map(Signed::encode))
-            })),
-            Request::Receipts { database, sequence } => Ok(self.driver.read(|machines| {
-                let history = machines.catalog.history(&database);
-                page(history.into_iter().flat_map(|history| history.receipts(sequence)).map(Signed::encode))
-            })),
-            Request::Forks { database } => Ok(self.driver.read(|machines| {
-                let history = machines.catalog.history(&database);
-                page(history.into_iter().flat_map(|history| history.forks()).map(catalog::fork::ForkProof::encode))
-            })),
-            Request::ReleaseLog { from } => Ok(self.release_log(from)),
             Request::MissingShards { roots } => {
                 if roots.len() > PAGE_ENTRIES_MAX {
                     return Err(Refusal::new(RefusalCode::Malformed, "too many shards in one question"));
@@ -366,9 +355,15 @@ impl Server {
                 answer
             }
             Request::Announce(announcement) => self.take(announcement).await,
-            Request::PutShard { .. } | Request::Shard { .. } | Request::ShardRange { .. } => {
-                Err(Refusal::new(RefusalCode::Internal, "answered elsewhere"))
-            }
+            Request::PutShard { .. }
+            | Request::Shard { .. }
+            | Request::ShardRange { .. }
+            | Request::Charters { .. }
+            | Request::Head { .. }
+            | Request::Manifests { .. }
+            | Request::Receipts { .. }
+            | Request::Forks { .. }
+            | Request::ReleaseLog { .. } => Err(Refusal::new(RefusalCode::Internal, "answered elsewhere")),
         }
     }
 
@@ -395,19 +390,7 @@ impl Server {
     }
 
     async fn take(&self, announcement: Announcement) -> Result<Response, Refusal> {
-        self.driver.ask(move |ticket| announced(Some(ticket), announcement)).await
-    }
-
-    fn charters(&self, from_version: u64) -> Response {
-        self.driver.read(|machines| {
-            let charters = machines.catalog.charters().iter();
-            page(charters.filter(|charter| charter.document().version >= from_version).map(Signed::encode))
-        })
-    }
-
-    fn release_log(&self, from: u64) -> Response {
-        let skip = usize::try_from(from).unwrap_or(usize::MAX);
-        self.driver.read(|machines| page::log_page(machines.release.log().iter().skip(skip)))
+        self.driver.ask(move |ticket| Input::announced(Some(ticket), announcement)).await
     }
 }
 

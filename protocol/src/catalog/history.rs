@@ -81,15 +81,19 @@ impl History {
         self.shares.insert(sequence, sealed);
     }
 
+    /// Whether a receipt says more than the one of its site that is held.
+    pub(super) fn is_news(&self, receipt: &Receipt) -> bool {
+        let weight = |receipt: &Receipt| u8::from(receipt.holds_shards) + u8::from(receipt.holds_share);
+        let held = self.receipts.get(&receipt.sequence).and_then(|of_snapshot| of_snapshot.get(&receipt.site));
+        weight(receipt) > held.map_or(0, |held| weight(held.document()))
+    }
+
     /// Keeps the receipt that says more; true if it is news.
     pub(super) fn put_receipt(&mut self, receipt: Signed<Receipt>) -> bool {
-        let weight = |receipt: &Receipt| u8::from(receipt.holds_shards) + u8::from(receipt.holds_share);
-        let (sequence, site) = (receipt.document().sequence, receipt.document().site.clone());
-        let of_snapshot = self.receipts.entry(sequence).or_default();
-        let held = of_snapshot.get(&site).map_or(0, |held| weight(held.document()));
-        let is_news = weight(receipt.document()) > held;
+        let is_news = self.is_news(receipt.document());
         if is_news {
-            of_snapshot.insert(site, receipt);
+            let (sequence, site) = (receipt.document().sequence, receipt.document().site.clone());
+            self.receipts.entry(sequence).or_default().insert(site, receipt);
         }
         is_news
     }

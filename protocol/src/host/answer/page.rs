@@ -1,9 +1,9 @@
 //! How much one answer holds: a peer that wants more asks from where it stands.
 
-use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX};
-use protocol::machine::Announcement;
-use protocol::release::LogEntry;
-use protocol::wire::Response;
+use crate::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX};
+use crate::machine::Announcement;
+use crate::release::LogEntry;
+use crate::wire::Response;
 use serde_bytes::ByteBuf;
 
 /// Documents of one answer, in bytes.

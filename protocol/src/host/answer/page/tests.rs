@@ -1,16 +1,16 @@
 //! Long lists come in pages that fit a frame.
 
-use protocol::cbor;
-use protocol::document::{Purpose, ReleaseOrder, Selector};
-use protocol::signature::{Keypair, Signed};
-use protocol::timestamp::Timestamp;
+use crate::cbor;
+use crate::document::{Purpose, ReleaseOrder, Selector};
+use crate::signature::{Keypair, Signed};
+use crate::timestamp::Timestamp;
 use shard_codec::Digest;
 
 use super::*;
 
 /// An order as large as one may be: it opens very many databases.
 fn large_order() -> Signed<ReleaseOrder> {
-    let key = Keypair::generate(&mut crate::entropy::rng());
+    let key = Keypair::generate(&mut crate::fixture::rng(3));
     let name = |number: usize| format!("{}{number:04}", "d".repeat(40)).parse().unwrap();
     let order = ReleaseOrder {
         state: Digest::of(b"a state"),

@@ -1,0 +1,128 @@
+//! Sites whose operators lie. Thieves of writer keys and captured officials act through the same messages as everybody
+//! else; what they do is in [`super::enemy`].
+
+use protocol::catalog::Catalog;
+use protocol::document::{Manifest, Receipt};
+use protocol::identifier::DatabaseName;
+use protocol::machine::{Announcement, RecordKind, SiteKeys};
+use protocol::signature::Signed;
+use protocol::wire::{Request, Response};
+
+use super::config::Lie;
+use super::sim_disk::{Bytes, Disk};
+use super::trace::NodeId;
+use super::virtual_clock::{Clock, Time};
+
+/// A site that lies.
+#[derive(Clone, Debug)]
+pub struct Liar {
+    /// How.
+    pub lie: Lie,
+    /// It behaves well again from then on, and is trusted no more.
+    pub until: Time,
+}
+
+impl Liar {
+    fn lies(&self, now: Time, lie: Lie) -> bool {
+        self.lie == lie && now < self.until
+    }
+
+    /// Whether it leaves a request without an answer.
+    #[must_use]
+    pub fn withholds(&self, now: Time) -> bool {
+        self.lies(now, Lie::Withhold)
+    }
+
+    /// Whether it throws shards away.
+    #[must_use]
+    pub fn discards(&self, now: Time) -> bool {
+        self.lies(now, Lie::FalseReceipts)
+    }
+
+    /// What it shows instead of the truth.
+    #[must_use]
+    pub fn shows(&self, now: Time, to: NodeId, catalog: &Catalog, request: &Request) -> Option<Response> {
+        if self.lies(now, Lie::FalseMissing)
+            && let Request::MissingShards { roots } = request
+        {
+            return Some(Response::Missing(roots.clone()));
+        }
+        if !self.lies(now, Lie::Equivocate) || to.0.is_multiple_of(2) {
+            return None;
+        }
+        let first = |database: &DatabaseName| catalog.history(database).and_then(|history| history.manifest(1));
+        if let Request::Head { database } = request {
+            return Some(Response::Head(first(database).map(|first: &Signed<Manifest>| (1, first.digest()))));
+        }
+        if let Request::Receipts { .. } | Request::Forks { .. } = request {
+            return Some(Response::Documents(Vec::new()));
+        }
+        None
+    }
+
+    /// A shard as it serves it.
+    #[must_use]
+    pub fn alter(&self, now: Time, bytes: Bytes) -> Bytes {
+        if !self.lies(now, Lie::WrongBytes) {
+            return bytes;
+        }
+        let mut altered = bytes.to_vec();
+        if let Some(byte) = altered.first_mut() {
+            *byte ^= 1;
+        }
+        altered.into()
+    }
+
+    /// An answer as it gives it.
+    pub fn answers(&mut self, keys: &SiteKeys, catalog: &Catalog, disk: &mut Disk, response: Response) -> Response {
+        match (self.lie, response) {
+            (Lie::WrongBytes, Response::Share { index, mut sealed }) => {
+                if let Some(byte) = sealed.last_mut() {
+                    *byte ^= 1;
+                }
+                Response::Share { index, sealed }
+            }
+            (Lie::FalseMissing, Response::Published { missing, .. }) => Response::Published { receipt: None, missing },
+            (Lie::FalseReceipts, Response::Published { receipt, missing }) => {
+                disk.discard_all_shards();
+                let newest = catalog.histories().filter_map(|(_name, history)| history.head()).last();
+                let receipt = newest.and_then(|head| promise_all(keys, head)).map(Into::into).or(receipt);
+                Response::Published { receipt, missing }
+            }
+            (_, response) => response,
+        }
+    }
+
+    /// Old documents that it sends around again, the oldest first.
+    #[must_use]
+    pub fn replays(&self, now: Time, disk: &Disk) -> Vec<Announcement> {
+        if !self.lies(now, Lie::Replay) {
+            return Vec::new();
+        }
+        let first = |kind| disk.records(kind).next().map(|(_key, value)| value.to_vec().into());
+        let run = first(RecordKind::Manifest).map(|manifest| Announcement::Manifests(vec![manifest]));
+        let others = [
+            first(RecordKind::Charter).map(Announcement::Charter),
+            first(RecordKind::Receipt).map(Announcement::Receipt),
+            first(RecordKind::Order).map(Announcement::Order),
+            first(RecordKind::Notice).map(Announcement::Notice),
+        ];
+        run.into_iter().chain(others.into_iter().flatten()).collect()
+    }
+}
+
+/// A receipt for everything, whatever is there.
+fn promise_all(keys: &SiteKeys, head: &Signed<Manifest>) -> Option<Vec<u8>> {
+    let manifest = head.document();
+    let receipt = Receipt {
+        state: manifest.state,
+        database: manifest.database.clone(),
+        sequence: manifest.sequence,
+        manifest: head.digest(),
+        site: keys.name.clone(),
+        holds_shards: true,
+        holds_share: true,
+        at: Clock::default().read(Time::default()),
+    };
+    Signed::sign_new(receipt, &keys.identity).ok().map(|signed| signed.encode())
+}

@@ -1,0 +1,85 @@
+//! What really happened, written down outside the machines: who signed what, what every manifest lists, what the model
+//! itself has broken. The invariants judge by this and by the disks, never by what a machine says of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::document::{LiveStripes, Manifest, ReleaseOrder};
+use protocol::identifier::DatabaseName;
+use protocol::machine::{Record, RecordKind};
+use protocol::signature::{PublicKey, Signed};
+use shard_codec::Digest;
+
+use super::trace::NodeId;
+use super::virtual_clock::Time;
+
+/// A manifest that somebody keeps, and the stripes that are live after it.
+#[derive(Clone, Debug)]
+pub struct Chapter {
+    /// It.
+    pub signed: Signed<Manifest>,
+    /// What it refers to.
+    pub live: LiveStripes,
+}
+
+/// A snapshot that home signed.
+#[derive(Clone, Copy, Debug)]
+pub struct Authored {
+    /// Digest over the plaintext.
+    pub plaintext: Digest,
+    /// When its making began.
+    pub begun: Time,
+    /// When home first held it for durable.
+    pub durable_at: Option<Time>,
+}
+
+/// The chronicle.
+#[derive(Debug, Default)]
+pub struct Chronicle {
+    /// Manifests that any site keeps, by digest.
+    pub chapters: BTreeMap<Digest, Chapter>,
+    /// Digest of the manifest in an envelope, so that each is decoded once.
+    by_envelope: BTreeMap<Digest, Digest>,
+    /// Snapshots that home signed, by digest of the manifest.
+    pub authored: BTreeMap<Digest, Authored>,
+    /// Place of each of them.
+    pub places: BTreeMap<Digest, (DatabaseName, u64)>,
+    /// Databases whose writer key was stolen.
+    pub stolen: BTreeSet<DatabaseName>,
+    /// Manifests that thieves signed.
+    pub stolen_manifests: u64,
+    /// Orders that a quorum really signed.
+    pub orders: BTreeMap<Digest, ReleaseOrder>,
+    /// Recipients of orders that officials signed below the quorum.
+    pub pretenders: BTreeSet<PublicKey>,
+    /// Shards in which the model flipped a bit.
+    pub rotted: BTreeSet<(NodeId, Digest)>,
+    /// Sites whose disks a host copies.
+    pub copied: BTreeSet<NodeId>,
+}
+
+impl Chronicle {
+    /// Notes the manifests among what a site keeps. Each refers to its predecessor, so a site that keeps one without it
+    /// leaves no chapter.
+    pub fn read(&mut self, records: &[Record]) {
+        for record in records.iter().filter(|record| record.kind == RecordKind::Manifest) {
+            let envelope = Digest::of(&record.value);
+            if self.by_envelope.contains_key(&envelope) {
+                continue;
+            }
+            let Ok(signed) = Signed::<Manifest>::decode(&record.value) else { continue };
+            let before = signed.document().previous.and_then(|previous| self.chapters.get(&previous));
+            let mut live = before.map(|chapter| chapter.live.clone()).unwrap_or_default();
+            if live.apply(signed.document()).is_err() {
+                continue;
+            }
+            self.by_envelope.insert(envelope, signed.digest());
+            self.chapters.insert(signed.digest(), Chapter { signed, live });
+        }
+    }
+
+    /// The chapter of a kept manifest.
+    #[must_use]
+    pub fn chapter_of(&self, envelope: &[u8]) -> Option<&Chapter> {
+        self.chapters.get(self.by_envelope.get(&Digest::of(envelope))?)
+    }
+}

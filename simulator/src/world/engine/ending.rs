@@ -1,0 +1,172 @@
+//! The end of a run: everything is mended, all must come to know the same, every database must be restored, and the
+//! disks are opened once more without anybody's help.
+
+use std::collections::BTreeMap;
+
+use protocol::document::Selector;
+use protocol::identifier::DatabaseName;
+
+use super::{Event, World, node_id};
+use crate::world::invariant::verdict::{readers, standing};
+use crate::world::invariant::{Broken, liveness};
+use crate::world::report::{Report, SnapshotReport};
+use crate::world::trace::TraceEvent;
+use crate::world::virtual_clock::{Clock, Time};
+
+/// How often it is looked whether all know the same.
+const LOOK_MS: u64 = 1_000;
+
+/// How far the end has come.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    deadline: Time,
+    converged_at: Option<Time>,
+    /// The last restores were begun, after so many had ended before.
+    last_restores: Option<usize>,
+    over: bool,
+}
+
+impl Ending {
+    pub(super) const fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+impl World<'_> {
+    /// Mends every link, disk and clock; whoever is not lost comes back.
+    pub(super) fn heal(&mut self) {
+        self.trace(self.home_node(), &TraceEvent::Healed);
+        self.network.heal();
+        self.healed_at = Some(self.now);
+        self.ending.deadline = self.now.plus_ms(self.config.converge_within_ms);
+        for site in &mut self.sites {
+            (site.disk.full, site.disk.slowness) = (false, 1);
+            site.clock = Clock::default();
+        }
+        for index in 0..self.sites.len() {
+            // A spare one that nobody called stays away.
+            if self.sites.get(index).is_some_and(|site| site.incarnation > 0) {
+                self.start_site(node_id(index));
+            }
+        }
+        // In case that nobody was there when officials signed it.
+        let charter = self.cast.chain.newest().encode();
+        if let Some(node) = self.sites.iter().find(|site| site.process.is_some()).map(|site| site.node) {
+            self.hand_charter(node, &charter);
+        }
+        if !self.home_lost {
+            self.start_home();
+        }
+        self.queue.push(self.now.plus_ms(LOOK_MS), Event::LookAround);
+    }
+
+    /// Whether all is as it should be; ends the run, or comes back.
+    pub(super) fn look_around(&mut self) {
+        let converged = self.is_at_rest();
+        if converged.is_ok() && self.ending.converged_at.is_none() {
+            self.ending.converged_at = Some(self.now);
+            self.trace(self.home_node(), &TraceEvent::Said("all sites know the same".to_owned()));
+        }
+        if self.ending.converged_at.is_some() && self.ending.last_restores.is_none() {
+            self.begin_last_restores();
+        }
+        let ended = self.ending.last_restores.is_some() && self.tasks.is_empty();
+        if ended {
+            self.judge_last_restores();
+            self.ending.over = true;
+        } else if self.now >= self.ending.deadline {
+            self.ending.over = true;
+            let why = match converged {
+                Err(why) if self.ending.converged_at.is_none() => why,
+                Ok(()) | Err(_) => "a client still waits".to_owned(),
+            };
+            self.fail_liveness(format!("{} ms after everything was mended, {why}", self.config.converge_within_ms));
+        } else {
+            self.queue.push(self.now.plus_ms(LOOK_MS), Event::LookAround);
+        }
+    }
+
+    fn fail_liveness(&mut self, why: String) {
+        if self.config.asserted.liveness {
+            self.broken.get_or_insert(Broken { invariant: "liveness", node: None, why });
+        }
+    }
+
+    /// All sites agree, and home has nothing left to publish.
+    fn is_at_rest(&self) -> Result<(), String> {
+        if self.home_task.is_some() {
+            return Err("home still publishes".to_owned());
+        }
+        liveness::converged(&self.scene())
+    }
+
+    /// Of every database the latest snapshot is restored. Where two histories are known, officials must name a snapshot:
+    /// the newest that home knew to be durable.
+    fn begin_last_restores(&mut self) {
+        self.ending.last_restores = Some(self.restores.len());
+        for database in self.config.databases.iter().map(|database| database.name.clone()).collect::<Vec<_>>() {
+            let Some(durable) = self.newest_durable(&database) else { continue };
+            let is_stolen = self.chronicle.stolen.contains(&database);
+            self.restore(&database, if is_stolen { Selector::Sequence(durable) } else { Selector::Latest });
+        }
+    }
+
+    /// The newest snapshot that home held for durable and that the standing sites can give.
+    fn newest_durable(&self, database: &DatabaseName) -> Option<u64> {
+        let scene = self.scene();
+        let durable = self.chronicle.authored.iter().filter(|(_digest, authored)| authored.durable_at.is_some());
+        let restorable =
+            durable.filter(|(digest, _)| standing(&scene, digest).is_ok_and(|standing| standing.is_enough()));
+        let places = restorable.filter_map(|(digest, _authored)| self.chronicle.places.get(digest));
+        places.filter(|(name, _sequence)| name == database).map(|(_name, sequence)| *sequence).max()
+    }
+
+    fn judge_last_restores(&mut self) {
+        let Some(before) = self.ending.last_restores else { return };
+        let failed = self.restores.iter().skip(before).find(|restore| restore.took_ms.is_none());
+        if let Some(failed) = failed {
+            let why = failed.why.clone().unwrap_or_default();
+            let why = format!("everything is mended, and {} cannot be restored: {why}", failed.database);
+            self.fail_liveness(why);
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Report {
+        if self.broken.is_none() {
+            let mut invariants = std::mem::take(&mut self.invariants);
+            self.broken = invariants.finish(&self.scene()).err();
+        }
+        let scene = self.scene();
+        let snapshots = self.chronicle.authored.iter().filter_map(|(digest, authored)| {
+            let (database, sequence) = self.chronicle.places.get(digest)?;
+            let (begun_ms, durable_at) = (authored.begun.as_ms(), authored.durable_at);
+            Some(SnapshotReport {
+                database: database.to_string(),
+                sequence: *sequence,
+                begun_ms,
+                durable_after_ms: durable_at.map(|at| at.as_ms() - begun_ms),
+                restorable: standing(&scene, digest).is_ok_and(|standing| standing.is_enough()),
+            })
+        });
+        let mut snapshots: Vec<SnapshotReport> = snapshots.collect();
+        snapshots.sort_by(|a, b| (&a.database, a.sequence).cmp(&(&b.database, b.sequence)));
+        let readers = readers(&scene);
+        let healed_ms = self.healed_at.map_or(0, Time::as_ms);
+        let reached: BTreeMap<String, u64> =
+            self.reached.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect();
+        Report {
+            seed: self.config.seed,
+            violation: self.violation(),
+            trace_lines: self.trace.lines(),
+            trace_digest: self.trace.digest().to_string(),
+            messages: self.messages,
+            sent_bytes: self.sent_bytes,
+            ended_ms: self.now.as_ms(),
+            converged_after_ms: self.ending.converged_at.map(|at| at.as_ms() - healed_ms),
+            snapshots,
+            restores: self.restores,
+            readers,
+            reached,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Durability: what home was told is durable can be put together from what the disks of the standing sites hold, at every
+//! moment; at the end it is really decoded and opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::contents::{ContentsRoot, root_context};
+use protocol::document::Manifest;
+use protocol::identifier::SiteName;
+use protocol::machine::RecordKind;
+use shard_codec::sealing::open_root;
+use shard_codec::secret_sharing::reconstruct;
+use shard_codec::share_sealing::open_sealed;
+use shard_codec::{Digest, ShardIndex, Share, UncheckedShard, VerifiedShard};
+
+use protocol::catalog::publish::share_context;
+
+use super::{Fact, Invariant, Scene};
+use crate::world::chronicle::Chapter;
+use crate::world::fetch::decode;
+use crate::world::home::Note;
+use crate::world::sim_site::SimSite;
+use crate::world::trace::NodeId;
+use crate::world::workload::open_all;
+
+#[derive(Debug, Default)]
+pub(super) struct Durability {
+    promised: BTreeSet<Digest>,
+}
+
+impl Invariant for Durability {
+    fn name(&self) -> &'static str {
+        "durability"
+    }
+
+    fn observe(&mut self, scene: &Scene<'_>, _node: NodeId, fact: &Fact) -> Result<(), String> {
+        if !scene.config.asserted.durability {
+            return Ok(());
+        }
+        match fact {
+            Fact::Noted(Note::Published { manifest, durable: true, .. }) => {
+                self.promised.insert(*manifest);
+                check(scene, manifest)
+            }
+            Fact::Struck | Fact::Crashed => self.promised.iter().try_for_each(|manifest| check(scene, manifest)),
+            Fact::Started
+            | Fact::Handled { .. }
+            | Fact::Synced(_)
+            | Fact::Conflict(_)
+            | Fact::ReceiptLeft(_)
+            | Fact::ShareLeft { .. }
+            | Fact::Refused(_)
+            | Fact::Noted(_) => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, scene: &Scene<'_>) -> Result<(), String> {
+        for manifest in &self.promised {
+            check(scene, manifest)?;
+            let plaintext = open_from_disks(scene, manifest)?;
+            let authored = scene.chronicle.authored.get(manifest).map(|authored| authored.plaintext);
+            if authored != Some(plaintext) {
+                return Err(format!("snapshot {} opens to something else", manifest.short()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is left of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Sound shards of the stripe that has the fewest.
+    pub shards: usize,
+    /// Shards needed.
+    pub data_shards: usize,
+    /// Shares.
+    pub shares: usize,
+    /// Shares needed.
+    pub threshold: usize,
+}
+
+impl Standing {
+    /// Whether it can be restored.
+    #[must_use]
+    pub const fn is_enough(&self) -> bool {
+        self.shards >= self.data_shards && self.shares >= self.threshold
+    }
+}
+
+/// What the disks of the standing sites hold of a snapshot.
+///
+/// # Errors
+/// Nobody keeps its manifest.
+pub fn standing(scene: &Scene<'_>, manifest: &Digest) -> Result<Standing, String> {
+    let chapter = scene.chronicle.chapters.get(manifest);
+    let Chapter { signed, live } = chapter.ok_or_else(|| format!("nobody keeps manifest {}", manifest.short()))?;
+    let document = signed.document();
+    let by_name: BTreeMap<&SiteName, &SimSite> = scene.standing().map(|site| (&site.keys.name, site)).collect();
+    let is_sound = |site: &&SiteName, root: Option<Digest>| {
+        root.zip(by_name.get(*site)).is_some_and(|(root, site)| site.disk.sound(&root).is_some())
+    };
+    let sound_shards = |stripe: &protocol::document::LiveStripe| {
+        let sites = (0..=u8::MAX).zip(stripe.placement.iter());
+        sites.filter(|(index, site)| is_sound(site, stripe.stripe.root(ShardIndex::new(*index)))).count()
+    };
+    let weakest = live.iter().map(|stripe| (sound_shards(stripe), stripe.layout.parameters().data_shards()));
+    let weakest = weakest.min_by_key(|(sound, needed)| sound.saturating_sub(*needed) + usize::from(sound >= needed));
+    let (shards, data_shards) = weakest.unwrap_or((0, 0));
+    let key = share_key(document);
+    let shares = document.custody.custodians.iter().filter_map(|name| by_name.get(name));
+    let shares = shares.filter(|site| site.disk.record(RecordKind::Share, &key).is_some()).count();
+    Ok(Standing { shards, data_shards, shares, threshold: usize::from(document.custody.threshold) })
+}
+
+/// Key of the record that keeps a site's share: database, zero, sequence.
+pub(super) fn share_key(manifest: &Manifest) -> Vec<u8> {
+    [manifest.database.as_str().as_bytes(), &[0], &manifest.sequence.to_be_bytes()].concat()
+}
+
+fn check(scene: &Scene<'_>, manifest: &Digest) -> Result<(), String> {
+    let Standing { shards, data_shards, shares, threshold } = standing(scene, manifest)?;
+    if shards >= data_shards && shares >= threshold {
+        return Ok(());
+    }
+    let place = scene.chronicle.places.get(manifest);
+    let (database, sequence) = place.map_or(("?", 0), |(database, sequence)| (database.as_str(), *sequence));
+    Err(format!(
+        "snapshot {sequence} of {database} was durable, and {shards} shards of {data_shards} and {shares} shares of \
+         {threshold} are left"
+    ))
+}
+
+/// Opens a snapshot with nothing but the disks and keys of the standing sites; returns the digest over its plaintext.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn open_from_disks(scene: &Scene<'_>, manifest: &Digest) -> Result<Digest, String> {
+    let chapter = scene.chronicle.chapters.get(manifest).ok_or("nobody keeps the manifest")?;
+    let document = chapter.signed.document();
+    let key = share_key(document);
+    let shares: Vec<Share> = (scene.standing())
+        .filter_map(|site| {
+            let sealed = site.disk.record(RecordKind::Share, &key)?;
+            let opened = open_sealed(&site.keys.sealing, &share_context(document, &site.keys.name), sealed).ok()?;
+            Share::from_bytes(&opened).ok()
+        })
+        .collect();
+    let threshold = usize::from(document.custody.threshold);
+    let secret =
+        reconstruct(threshold, &shares, &document.custody.commitments()?).map_err(|error| error.to_string())?;
+    let place = root_context(&document.state, &document.database, document.sequence);
+    let root = open_root(&secret.snapshot_key(&place), &place, &document.sealed_root);
+    let root = ContentsRoot::decode(&root.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+    open_all(&root, |number| {
+        let live = chapter.live.get(number)?;
+        let shards: Vec<VerifiedShard> = (scene.standing())
+            .filter_map(|site| {
+                let (index, root) = live.shard_at(&site.keys.name)?;
+                UncheckedShard::new(index, site.disk.sound(&root)?.to_vec()).verify(&root).ok()
+            })
+            .collect();
+        decode(live, &shards)
+    })
+}

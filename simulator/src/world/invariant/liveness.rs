@@ -1,0 +1,85 @@
+//! Liveness: once everything is mended, all standing sites know the same.
+
+use std::collections::BTreeSet;
+
+use protocol::document::SiteState;
+use protocol::release::LogEntry;
+use protocol::signature::Signed;
+use shard_codec::Digest;
+
+use super::Scene;
+use crate::world::sim_site::SimSite;
+
+/// What one site knows, as far as all must know it.
+#[derive(Debug, PartialEq, Eq)]
+struct Knowledge {
+    charter: Digest,
+    /// Of each database the head and its receipts: who, shards, share; and whether a fork is known.
+    heads: Vec<(Option<Digest>, Vec<(String, bool, bool)>, bool)>,
+    log: BTreeSet<Digest>,
+}
+
+fn knowledge(scene: &Scene<'_>, site: &SimSite) -> Option<Knowledge> {
+    let machines = &site.process.as_ref()?.machines;
+    let catalog = &machines.catalog;
+    let of_database = |database: &crate::world::config::DatabaseConfig| {
+        let Some(history) = catalog.history(&database.name) else { return (None, Vec::new(), false) };
+        if history.forks().next().is_some() {
+            return (None, Vec::new(), true); // which branch a site follows is for people to decide
+        }
+        let receipts = history.receipts(history.head_sequence()).map(Signed::document);
+        let receipts = receipts.map(|one| (one.site.to_string(), one.holds_shards, one.holds_share)).collect();
+        (history.head().map(Signed::digest), receipts, false)
+    };
+    let log = machines.release.log().iter().map(|entry| match entry {
+        LogEntry::Order(order) => order.digest(),
+        LogEntry::Notice(notice) => notice.digest(),
+    });
+    Some(Knowledge {
+        charter: catalog.charters().newest().digest(),
+        heads: scene.config.databases.iter().map(of_database).collect(),
+        log: log.collect(),
+    })
+}
+
+/// Sites that must converge: honest, standing, and members by the newest charter.
+fn members<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a SimSite> {
+    let charter = scene.cast.chain.charter();
+    scene.standing().filter(|site| charter.site(&site.keys.name).is_some_and(|entry| entry.state == SiteState::Active))
+}
+
+/// Whether all standing sites know the same.
+///
+/// # Errors
+/// What they do not agree about.
+pub fn converged(scene: &Scene<'_>) -> Result<(), String> {
+    let mut first: Option<(&SimSite, Knowledge)> = None;
+    for site in members(scene) {
+        let name = &site.keys.name;
+        let known = knowledge(scene, site).ok_or_else(|| format!("{name} is down"))?;
+        if known.charter != scene.cast.chain.newest().digest() {
+            return Err(format!("{name} does not know the newest charter"));
+        }
+        match &first {
+            None => first = Some((site, known)),
+            Some((other, expected)) => {
+                if let Some(what) = difference(&known, expected) {
+                    return Err(format!("{name} and {} know different {what}", other.keys.name));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn difference(one: &Knowledge, other: &Knowledge) -> Option<&'static str> {
+    let of_heads = |look: fn(&Knowledge) -> Vec<String>| look(one) != look(other);
+    let heads = |known: &Knowledge| known.heads.iter().map(|(head, _, forked)| format!("{head:?}{forked}")).collect();
+    if of_heads(heads) {
+        return Some("heads");
+    }
+    if one.heads != other.heads {
+        return Some("receipts");
+    }
+    (one.log != other.log).then_some("releases")
+}

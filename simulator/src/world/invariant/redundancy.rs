@@ -1,0 +1,72 @@
+//! Redundancy truth: a receipt of an honest site says nothing but what its disk holds at that moment, synced.
+
+use protocol::catalog::publish::share_context;
+use protocol::machine::RecordKind;
+use shard_codec::secret_sharing::verify_share;
+use shard_codec::share_sealing::open_sealed;
+use shard_codec::{Share, ShareIndex};
+
+use super::durability::share_key;
+use super::{Fact, Invariant, Scene};
+use crate::world::chronicle::Chapter;
+use crate::world::sim_site::SimSite;
+use crate::world::trace::NodeId;
+
+#[derive(Debug)]
+pub(super) struct Redundancy;
+
+impl Invariant for Redundancy {
+    fn name(&self) -> &'static str {
+        "redundancy truth"
+    }
+
+    fn observe(&mut self, scene: &Scene<'_>, node: NodeId, fact: &Fact) -> Result<(), String> {
+        let Fact::ReceiptLeft(signed) = fact else { return Ok(()) };
+        let Some(site) = scene.honest(node) else { return Ok(()) };
+        let receipt = signed.document();
+        let what = format!("a receipt for {} {} leaves", receipt.database, receipt.sequence);
+        if !site.disk.records(RecordKind::Receipt).any(|(_key, value)| *value == *signed.encode()) {
+            return Err(format!("{what} that is not on the disk"));
+        }
+        let chapter = scene.chronicle.chapters.get(&receipt.manifest);
+        let chapter = chapter.ok_or_else(|| format!("{what} for a manifest that nobody keeps"))?;
+        let is_kept = |(_key, value): (&[u8], &[u8])| {
+            scene.chronicle.chapter_of(value).is_some_and(|kept| kept.signed.digest() == receipt.manifest)
+        };
+        if !site.disk.records(RecordKind::Manifest).any(is_kept) {
+            return Err(format!("{what}, and the manifest is not on the disk"));
+        }
+        if receipt.holds_share {
+            check_share(site, chapter).map_err(|why| format!("{what} for a share {why}"))?;
+        }
+        if receipt.holds_shards {
+            check_shards(scene, node, site, chapter).map_err(|why| format!("{what} for all shards {why}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_share(site: &SimSite, chapter: &Chapter) -> Result<(), String> {
+    let document = chapter.signed.document();
+    let sealed = site.disk.record(RecordKind::Share, &share_key(document)).ok_or("that is not on the disk")?;
+    let opened = open_sealed(&site.keys.sealing, &share_context(document, &site.keys.name), sealed);
+    let share = Share::from_bytes(&opened.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+    let position = document.custody.custodians.iter().position(|custodian| *custodian == site.keys.name);
+    let index = position.and_then(|position| ShareIndex::new(u8::try_from(position + 1).ok()?));
+    let index = index.ok_or("of which it is no custodian")?;
+    let commitments = document.custody.commitments()?;
+    verify_share(&share, index, usize::from(document.custody.threshold), &commitments)
+        .map_err(|error| format!("that does not hold: {error}"))
+}
+
+fn check_shards(scene: &Scene<'_>, node: NodeId, site: &SimSite, chapter: &Chapter) -> Result<(), String> {
+    for live in chapter.live.iter() {
+        let (_index, root) =
+            live.shard_at(&site.keys.name).ok_or_else(|| format!("and has none of stripe {}", live.stripe.number))?;
+        // What the model itself broke, and nobody has read since, is not the site's lie.
+        if site.disk.sound(&root).is_none() && !scene.chronicle.rotted.contains(&(node, root)) {
+            return Err(format!("and that of stripe {} is not on the disk", live.stripe.number));
+        }
+    }
+    Ok(())
+}
