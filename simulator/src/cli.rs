@@ -7,6 +7,7 @@ mod failure;
 mod input;
 mod plan;
 mod progress;
+mod run;
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +35,8 @@ enum Command {
     Scenarios,
     /// Tell a scenario in words: who holds what, what may happen, what happens when.
     Explain(explain::ExplainArguments),
+    /// Estimate what becomes of the data, or run the real machines through it.
+    Run(run::RunArguments),
     /// Recommend sites, data shards, threshold and refresh for given candidates and targets.
     Plan(plan::PlanArguments),
 }
@@ -46,6 +49,7 @@ pub fn run() -> std::process::ExitCode {
     let result = match cli.command {
         Command::Scenarios => explain::scenarios(json),
         Command::Explain(arguments) => explain::run(&arguments, json),
+        Command::Run(arguments) => run::run(&arguments, json),
         Command::Plan(arguments) => plan::run(&arguments, json),
     };
     match result {

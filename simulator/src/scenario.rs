@@ -10,7 +10,7 @@
 //! | [`time`] | durations, and laws of random durations |
 //! | [`select`] | which sites an event hits: `jurisdiction:EE`, `kind:embassy`, `all` |
 //! | [`check`] | from the file to the scenario: defaults, limits, rules |
-//! | [`fate`] | from the scenario to the model of fate mode |
+//! | [`fate`], [`protocol`] | from the scenario to the model of fate mode, and to a run of protocol mode |
 //! | [`explain`] | the scenario in words |
 //! | [`problem`] | what is wrong, with line and field |
 //! | [`library`] | the ready-made scenarios |
@@ -21,6 +21,7 @@ pub mod fate;
 pub mod file;
 pub mod library;
 pub mod problem;
+pub mod protocol;
 pub mod select;
 pub mod time;
 

@@ -29,6 +29,11 @@ impl Failure {
         Self { code: 3, message, report: Some(report) }
     }
 
+    /// 6: what must hold did not.
+    pub(super) fn broken(message: impl std::fmt::Display) -> Self {
+        Self { code: 6, message: message.to_string(), report: None }
+    }
+
     /// 8: a file cannot be read or written.
     pub(super) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self { code: 8, message: format!("{}: {error}", path.display()), report: None }

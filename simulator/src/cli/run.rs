@@ -1,0 +1,67 @@
+//! What becomes of a scenario.
+
+mod protocol;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Failure, input};
+use crate::scenario::{Code, Scenario};
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: legation-sim run home-occupied --report report.html")]
+pub(super) struct RunArguments {
+    /// A scenario file, or the name of a ready-made one.
+    scenario: String,
+    /// Estimate fates, or run the real machines on virtual time.
+    #[arg(long, value_enum, default_value_t = Mode::Fate)]
+    mode: Mode,
+    /// Of all chance, instead of the file's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Length of a mission in years, instead of the file's.
+    #[arg(long)]
+    years: Option<f64>,
+    /// Protocol mode: write the run itself to this file, for `replay --config`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// The two fidelities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// A Monte Carlo of what befalls sites.
+    Fate,
+    /// The real machines, with modelled links, disks and enemies.
+    Protocol,
+}
+
+pub(super) fn run(arguments: &RunArguments, json: bool) -> Result<(), Failure> {
+    let (scenario, _text) = input::scenario(&arguments.scenario)?;
+    let scenario = changed(scenario, arguments)?;
+    let code = code(&scenario)?;
+    match arguments.mode {
+        Mode::Fate => Err(Failure::usage("not yet")),
+        Mode::Protocol => protocol::run(&scenario, code, arguments, json),
+    }
+}
+
+fn changed(mut scenario: Scenario, arguments: &RunArguments) -> Result<Scenario, Failure> {
+    if let Some(seed) = arguments.seed {
+        scenario.run.seed = seed;
+    }
+    if let Some(years) = arguments.years {
+        if !(years > 0.0 && years <= 10_000.0) {
+            return Err(Failure::usage(format!("--years {years}: must be above 0 and at most 10000")));
+        }
+        scenario.run.years = years;
+    }
+    Ok(scenario)
+}
+
+/// The code of a scenario that is not a search.
+pub(super) fn code(scenario: &Scenario) -> Result<Code, Failure> {
+    scenario.code.ok_or_else(|| Failure::usage("the scenario has no [code]; `legation-sim plan` looks for one"))
+}
