@@ -25,5 +25,7 @@
 //!
 //! Read next: the crate `protocol`, whose machines this crate will host.
 
+pub mod analysis;
 pub mod fate;
+pub mod report;
 pub mod scenario;
