@@ -18,6 +18,8 @@ use crate::scenario::select::Bond;
 const WORK_MAX: u64 = 50_000_000;
 /// Most bonds of a set that is searched for.
 const SIZE_MAX: usize = 32;
+/// What runs the same software fails together, but nobody decides it: it is weighed, and not among those who act.
+const SOFTWARE: &str = "software:";
 /// Sets that are listed.
 const SETS_MAX: usize = 24;
 /// Bonds that are listed by weight.
@@ -57,6 +59,10 @@ pub struct Weight {
     pub shards: usize,
     /// Shares on its sites.
     pub shares: usize,
+    /// It has enough to read, by itself.
+    pub can_read: bool,
+    /// Without it too little is left, by itself.
+    pub can_destroy: bool,
 }
 
 /// The smallest sets of bonds that reach a goal.
@@ -101,23 +107,29 @@ pub fn coalitions(scenario: &Scenario, bonds: &[Bond]) -> Option<Coalitions> {
     let (shards, shares) = (holders(|site| site.holds_shards), holders(|site| site.holds_shares));
     let (data_shards, threshold) = (code.data_shards as usize, code.threshold as usize);
     let names: Vec<&str> = scenario.sites.iter().map(|site| site.name.as_str()).collect();
-    let search = |holders: &[usize], needed| smallest(bonds, holders, needed, &names, WORK_MAX);
+    let lost_shards = (shards.len() + 1).saturating_sub(data_shards);
+    let lost_shares = (shares.len() + 1).saturating_sub(threshold);
+    let acting: Vec<Bond> = bonds.iter().filter(|bond| !bond.selector.starts_with(SOFTWARE)).cloned().collect();
+    let search = |holders: &[usize], needed| smallest(&acting, holders, needed, &names, WORK_MAX);
     let within =
         |bond: &Bond, holders: &[usize]| bond.sites.iter().filter(|at| holders.binary_search(at).is_ok()).count();
     let mut largest: Vec<Weight> = bonds
         .iter()
-        .map(|bond| Weight {
-            bond: bond.selector.clone(),
-            shards: within(bond, &shards),
-            shares: within(bond, &shares),
+        .map(|bond| (bond.selector.clone(), within(bond, &shards), within(bond, &shares)))
+        .map(|(bond, shards, shares)| Weight {
+            bond,
+            shards,
+            shares,
+            can_read: shares >= threshold,
+            can_destroy: shards >= lost_shards || shares >= lost_shares,
         })
         .collect();
     largest.sort_by_key(|weight| Reverse(weight.shards.max(weight.shares)));
     largest.truncate(LARGEST_MAX);
     Some(Coalitions {
         read: search(&shares, threshold),
-        destroy_shards: search(&shards, (shards.len() + 1).saturating_sub(data_shards)),
-        destroy_shares: search(&shares, (shares.len() + 1).saturating_sub(threshold)),
+        destroy_shards: search(&shards, lost_shards),
+        destroy_shares: search(&shares, lost_shares),
         largest,
     })
 }

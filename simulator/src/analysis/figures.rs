@@ -44,10 +44,14 @@ impl Figure {
 impl Figures {
     /// Those of an outcome.
     pub fn of(outcome: &Outcome) -> Self {
+        // A share of the time is no larger than the chance of any such time.
+        let service = &outcome.unavailability;
+        let share = service.share_of_time;
+        let most = share.high95.min(service.any.high95).max(share.estimate);
         Self {
             loss: outcome.loss.by_horizon.per_year(outcome.horizon_years),
             disclosure: outcome.disclosure.by_horizon.per_year(outcome.horizon_years),
-            unavailability: outcome.unavailability.share_of_time,
+            unavailability: Estimate { high95: most, ..share },
         }
     }
 

@@ -12,14 +12,15 @@ pub fn share_within(distribution: &Distribution, value: f64) -> Estimate {
     Estimate { low95: low.low95, high95: high.high95, ..low }
 }
 
-/// The quantile of order `share`, with the values between which it lies with 95 %; `None` where that share never ends
+/// The quantile of order `share`, with the points between which it lies with 95 %; `None` where that share never ends
 /// or there are no samples,
 /// and an upper end of [`f64::MAX`] where the samples do not exclude it.
 pub fn quantile(distribution: &Distribution, share: f64) -> Option<Estimate> {
     let first = |wanted: f64| distribution.ecdf.iter().find(|(_, at)| *at >= wanted).map(|(value, _)| *value);
     let interval = counted(hits(share, distribution.samples), distribution.samples);
     let estimate = if distribution.samples > 0 { first(share)? } else { return None };
-    let low95 = first(interval.low95).unwrap_or(estimate).min(estimate);
+    let before = distribution.ecdf.iter().rev().find(|(_, at)| *at < interval.low95.min(share));
+    let low95 = before.map_or(0.0, |(value, _)| value.min(estimate));
     let high95 = first(interval.high95).unwrap_or(f64::MAX).max(estimate);
     let relative_error = (estimate > 0.0 && high95 < f64::MAX).then(|| (high95 - low95) / estimate / 3.92);
     Some(Estimate { estimate, low95, high95, relative_error, method: Method::Counted })

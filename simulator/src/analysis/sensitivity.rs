@@ -88,7 +88,10 @@ pub fn sensitivity<E>(
         let elasticity = Figure::ALL.map(exponent);
         swings.push(Swing { factor: factor.name(model), halved, doubled, elasticity });
     }
-    let widest = |swing: &Swing| Figure::ALL.iter().map(|figure| swing.width(&base, *figure)).fold(0.0, f64::max);
+    // What the missions do not tell apart comes last.
+    let weight =
+        |swing: &Swing, figure| swing.width(&base, figure) * if swing.is_distinct(figure) { 1.0 } else { 1e-3 };
+    let widest = |swing: &Swing| Figure::ALL.iter().map(|figure| weight(swing, *figure)).fold(0.0, f64::max);
     swings.sort_by(|a, b| widest(b).total_cmp(&widest(a)).then_with(|| a.factor.cmp(&b.factor)));
     Ok(Sensitivity { base, swings })
 }

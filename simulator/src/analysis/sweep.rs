@@ -185,7 +185,7 @@ fn standing(figures: &Figures, target: &Target) -> Standing {
     standings.max().unwrap_or(Standing::Met)
 }
 
-/// Marks the points that no other beats in loss and in disclosure.
+/// Marks the points that no other beats in loss and in disclosure; none that loses or discloses for certain.
 pub fn mark_best(points: &mut [Point]) {
     let values: Vec<(f64, f64)> =
         points.iter().map(|point| (ranked(&point.figures.loss), ranked(&point.figures.disclosure))).collect();
@@ -193,7 +193,8 @@ pub fn mark_best(points: &mut [Point]) {
         let beats = |other: &(f64, f64)| {
             other.0 <= *loss && other.1 <= *disclosure && (other.0 < *loss || other.1 < *disclosure)
         };
-        point.is_best = !values.iter().any(beats);
+        let is_certain = *loss >= f64::MAX || *disclosure >= f64::MAX;
+        point.is_best = !is_certain && !values.iter().any(beats);
     }
 }
 

@@ -9,13 +9,13 @@ const DIGITS_MAX: i32 = 3;
 /// Hours of a year of 365.25 days.
 const YEAR_HOURS: f64 = 8766.0;
 
-/// How many digits an interval supports: one more than its half width leaves alone, at most three.
+/// How many digits an interval supports: the last one is worth at least half of its half width; at most three.
 pub fn digits(estimate: &Estimate) -> i32 {
     let half_width = (estimate.high95 - estimate.low95) / 2.0;
     if estimate.estimate <= 0.0 || half_width <= 0.0 {
         return DIGITS_MAX;
     }
-    let digits = 1.0 - libm::log10(half_width / estimate.estimate);
+    let digits = 1.3 - libm::log10(half_width / estimate.estimate);
     if digits >= f64::from(DIGITS_MAX) {
         DIGITS_MAX
     } else if digits >= 2.0 {
@@ -63,6 +63,8 @@ fn grouped(plain: &str) -> String {
 pub fn best(estimate: &Estimate) -> String {
     if estimate.estimate > 0.0 {
         number(estimate.estimate, digits(estimate))
+    } else if estimate.high95 >= f64::MAX {
+        "not seen".to_owned()
     } else if estimate.high95 > 0.0 {
         format!("below {}", number(estimate.high95, 2))
     } else {
@@ -72,10 +74,10 @@ pub fn best(estimate: &Estimate) -> String {
 
 /// The interval: `1.1e-7 to 1.4e-7`; nothing where the figure is exact.
 pub fn interval(estimate: &Estimate) -> Option<String> {
-    if estimate.high95 <= estimate.low95 {
+    if estimate.high95 <= estimate.low95 || estimate.high95 >= f64::MAX {
         return None;
     }
-    let digits = (digits(estimate) + 1).min(DIGITS_MAX);
+    let digits = if estimate.estimate > 0.0 { (digits(estimate) + 1).min(DIGITS_MAX) } else { 2 };
     Some(format!("{} to {}", number(estimate.low95, digits), number(estimate.high95, digits)))
 }
 
@@ -116,7 +118,7 @@ pub fn time_a_year(share: f64) -> String {
     format!("{} a year", hours(share * YEAR_HOURS))
 }
 
-/// A duration in words: `45 s`, `3 h 20 min`, `2 d 4 h`, `3.1 years`.
+/// A duration in words: `45 s`, `3 h 20 min`, `2 days 4 h`, `3.1 years`.
 pub fn hours(hours: f64) -> String {
     if hours >= f64::MAX {
         return "never".to_owned();
@@ -139,7 +141,8 @@ pub fn hours(hours: f64) -> String {
     } else if seconds < 86_400.0 {
         two(3600.0, "h", 60.0, "min")
     } else if hours < 60.0 * 24.0 {
-        two(86_400.0, "d", 3600.0, "h")
+        let days = two(86_400.0, "days", 3600.0, "h");
+        days.strip_prefix("1 days").map_or(days.clone(), |rest| format!("1 day{rest}"))
     } else if hours < 2.0 * YEAR_HOURS {
         format!("{} days", number(hours / 24.0, DIGITS_MAX))
     } else {
@@ -149,7 +152,30 @@ pub fn hours(hours: f64) -> String {
 
 /// The same from years.
 pub fn years(value: f64) -> String {
-    hours(value * YEAR_HOURS)
+    if value < 0.999 {
+        return hours(value * YEAR_HOURS);
+    }
+    let count = written(value);
+    if count == "1" { "1 year".to_owned() } else { format!("{count} years") }
+}
+
+/// A number that somebody wrote, or a round one: without the zeros that say how exact a measured one is.
+pub fn written(value: f64) -> String {
+    trimmed(&number(value, DIGITS_MAX))
+}
+
+/// Without the zeros after the point, before a unit or an exponent: `3.20 TB` becomes `3.2 TB`.
+pub fn trimmed(text: &str) -> String {
+    let end = text.find(['e', ' ']).unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    format!("{number}{rest}")
+}
+
+/// A count as a number.
+#[allow(clippy::cast_precision_loss, reason = "shown with three digits")]
+pub(crate) fn whole(count: u64) -> f64 {
+    count as f64
 }
 
 /// `4.2 TB`.

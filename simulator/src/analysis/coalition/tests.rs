@@ -91,12 +91,15 @@ fn a_scenario_says_who_could_read_and_who_could_destroy() {
     let mut scenario = crate::scenario::read(crate::scenario::library::find("home-occupied").unwrap()).unwrap();
     let bonds = crate::scenario::select::bonds(&scenario);
     let found = coalitions(&scenario, &bonds).unwrap();
-    // Five of eleven shares open: the five sites of linux-a. Of nine shards six must go: two software families.
-    assert_eq!((found.read.needed, found.read.size), (5, Some(1)));
-    assert_eq!(found.read.sets[0].bonds, ["software:linux-a"]);
-    assert_eq!((found.destroy_shards.needed, found.destroy_shards.size), (6, Some(2)));
-    assert_eq!((found.destroy_shares.needed, found.destroy_shares.size), (7, Some(2)));
-    assert_eq!(found.largest[0], Weight { bond: "software:linux-a".to_owned(), shards: 5, shares: 5 });
+    // Five of eleven shares open: Estonia and the northern allies have two each, and one more. Of nine shards six must go:
+    // the same four and two more. Software has no will of its own.
+    assert_eq!((found.read.needed, found.read.size), (5, Some(3)));
+    assert!(found.read.sets.iter().all(|set| set.bonds[..2] == ["alliance:northern", "jurisdiction:EE"]), "{found:?}");
+    assert_eq!((found.destroy_shards.needed, found.destroy_shards.size), (6, Some(4)));
+    assert_eq!((found.destroy_shares.needed, found.destroy_shares.size), (7, Some(5)));
+    let largest =
+        Weight { bond: "software:linux-a".to_owned(), shards: 5, shares: 5, can_read: true, can_destroy: false };
+    assert_eq!(found.largest[0], largest);
     scenario.code = None;
     assert_eq!(coalitions(&scenario, &bonds), None);
 }

@@ -21,7 +21,11 @@ fn digits_are_those_that_the_interval_supports() {
     assert_eq!(best(&counted(0, 1000)), "below 0.0030");
     assert_eq!(best(&Estimate::exact(0.0)), "0");
     assert_eq!(interval(&counted(5, 100)).unwrap(), "0.016 to 0.11");
-    assert_eq!(interval(&estimate(0.0, 0.0, f64::MAX)).unwrap(), "0 to unbounded");
+    assert_eq!(
+        (interval(&estimate(0.0, 0.0, f64::MAX)), best(&estimate(0.0, 0.0, f64::MAX)).as_str()),
+        (None, "not seen")
+    );
+    assert_eq!(interval(&counted(0, 1000)).unwrap(), "0 to 0.0030");
     assert_eq!(interval(&Estimate::exact(0.5)), None);
 }
 
@@ -69,8 +73,9 @@ fn rates_and_durations_are_words() {
         (0.75, "45 min"),
         (0.9999, "1 h"),
         (3.34, "3 h 20 min"),
-        (47.999, "2 d"),
-        (52.0, "2 d 4 h"),
+        (47.999, "2 days"),
+        (52.0, "2 days 4 h"),
+        (24.5, "1 day 1 h"),
         (24.0 * 90.0, "90.0 days"),
         (8766.0 * 12.0, "12 years"),
         (f64::MAX, "never"),
@@ -78,6 +83,14 @@ fn rates_and_durations_are_words() {
     for (value, expected) in durations {
         assert_eq!(hours(value), expected);
     }
+    assert_eq!(
+        (years(1.0), years(2.5), years(0.5)),
+        ("1 year".to_owned(), "2.5 years".to_owned(), "183 days".to_owned())
+    );
+    assert_eq!(
+        (written(4.0), written(1e-4), trimmed("3.20 TB")),
+        ("4".to_owned(), "1e-4".to_owned(), "3.2 TB".to_owned())
+    );
     assert_eq!((percent(0.034, 2), percent(3e-6, 2)), ("3.4 %".to_owned(), "3.0e-6".to_owned()));
     assert_eq!((bytes(4.23e12, 2), bytes(12.0, 2)), ("4.2 TB".to_owned(), "12 bytes".to_owned()));
 }
