@@ -58,4 +58,3 @@ pub struct Provenance {
     /// The command line.
     pub command: String,
 }
-#[cfg(test)]
