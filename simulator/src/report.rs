@@ -58,4 +58,6 @@ pub struct Provenance {
     /// The command line.
     pub command: String,
 }
+
 #[cfg(test)]
+mod tests;
