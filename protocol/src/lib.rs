@@ -24,6 +24,8 @@ pub mod identifier;
 pub mod limits;
 pub mod machine;
 pub mod placement;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 pub mod release;
 pub mod signature;
 pub mod timestamp;

@@ -4,7 +4,9 @@
 
 mod explain;
 mod failure;
+mod files;
 mod input;
+mod machines;
 mod plan;
 mod progress;
 mod run;
@@ -37,6 +39,10 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Estimate what becomes of the data, or run the real machines through it.
     Run(run::RunArguments),
+    /// Try the machines in many drawn runs: faults, liars, thieves; every failure is printed with its replay.
+    Swarm(machines::SwarmArguments),
+    /// Step through one run of the machines, with what each step changed.
+    Replay(machines::ReplayArguments),
     /// Recommend sites, data shards, threshold and refresh for given candidates and targets.
     Plan(plan::PlanArguments),
 }
@@ -50,6 +56,8 @@ pub fn run() -> std::process::ExitCode {
         Command::Scenarios => explain::scenarios(json),
         Command::Explain(arguments) => explain::run(&arguments, json),
         Command::Run(arguments) => run::run(&arguments, json),
+        Command::Swarm(arguments) => machines::run_swarm(&arguments, json),
+        Command::Replay(arguments) => machines::run_replay(&arguments, json),
         Command::Plan(arguments) => plan::run(&arguments, json),
     };
     match result {

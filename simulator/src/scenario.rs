@@ -11,6 +11,7 @@
 //! | [`select`] | which sites an event hits: `jurisdiction:EE`, `kind:embassy`, `all` |
 //! | [`check`] | from the file to the scenario: defaults, limits, rules |
 //! | [`fate`], [`protocol`] | from the scenario to the model of fate mode, and to a run of protocol mode |
+//! | [`officials`] | capture of officials, put together with what befalls the sites |
 //! | [`explain`] | the scenario in words |
 //! | [`problem`] | what is wrong, with line and field |
 //! | [`library`] | the ready-made scenarios |
@@ -20,6 +21,7 @@ pub mod explain;
 pub mod fate;
 pub mod file;
 pub mod library;
+pub mod officials;
 pub mod problem;
 pub mod protocol;
 pub mod select;

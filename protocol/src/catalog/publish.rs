@@ -91,8 +91,12 @@ impl Catalog {
     ) {
         let Some(pending) = self.pending.remove(&ticket) else { return };
         let missing_count = missing.len();
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is_planted(crate::planted::Bug::ReceiptDespiteMissing) {
+            missing.clear();
+        }
         missing.truncate(PAGE_ENTRIES_MAX);
-        let receipt = self.receipt(now, &pending, missing_count == 0, keys).inspect(|signed| {
+        let receipt = self.receipt(now, &pending, missing.is_empty(), keys).inspect(|signed| {
             let history = self.databases.entry(pending.database.clone()).or_default();
             if history.put_receipt(signed.clone()) {
                 outputs.push(Output::Persist(history::receipt_record(signed)));
@@ -139,6 +143,10 @@ fn check_share(manifest: &Manifest, sealed: &[u8], keys: &SiteKeys) -> Result<()
     };
     if sealed.len() > SEALED_SHARE_BYTES_MAX || custody.share_digests.get(position) != Some(&Digest::of(sealed)) {
         return Err(refuse("the sealed share is not the one the manifest names for this site".to_owned()));
+    }
+    #[cfg(feature = "planted-bugs")]
+    if crate::planted::is_planted(crate::planted::Bug::UnverifiedShare) {
+        return Ok(());
     }
     let share = open_share(manifest, me, sealed, keys).map_err(refuse)?;
     let commitments = custody.commitments().map_err(refuse)?;

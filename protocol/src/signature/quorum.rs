@@ -57,6 +57,14 @@ fn count(
     mut verifies: impl FnMut(&Signature) -> bool,
 ) -> Result<BTreeSet<PublicKey>, QuorumError> {
     let quorum = quorum.max(1);
+    #[cfg(feature = "planted-bugs")]
+    if crate::planted::is_planted(crate::planted::Bug::OfficialCountedTwice) {
+        let valid = signatures.iter().filter(|signature| roll.contains(&signature.key) && verifies(signature));
+        let keys: Vec<PublicKey> = valid.map(|signature| signature.key).collect();
+        if keys.len() >= quorum {
+            return Ok(keys.into_iter().collect());
+        }
+    }
     let mut signers = BTreeSet::new();
     for signature in signatures {
         if !signers.insert(signature.key) {

@@ -1,5 +1,6 @@
 //! What becomes of a scenario.
 
+mod fate;
 mod protocol;
 
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: &RunArguments, json: bool) -> Result<(), Failure> {
     let scenario = changed(scenario, arguments)?;
     let code = code(&scenario)?;
     match arguments.mode {
-        Mode::Fate => Err(Failure::usage("not yet")),
+        Mode::Fate => fate::run(&scenario, code, json),
         Mode::Protocol => protocol::run(&scenario, code, arguments, json),
     }
 }

@@ -1,7 +1,5 @@
 //! From a scenario to the model of fate mode: names become positions, durations become years.
 
-use crate::fate::exact::refusal::Impossible;
-use crate::fate::exact::stripe::{Repair, Stripe};
 use crate::fate::model::{self, Agreement, Blow, Departure, Group, GroupKind, Hits, Model, Outage, Timed};
 
 use super::file::{Effect, Kind};
@@ -66,19 +64,6 @@ pub fn model(scenario: &Scenario, code: Code) -> Model {
             noticed_after: model::Law::Constant { years: writer.noticed_after.years() },
         }),
     }
-}
-
-/// The chance that a quorum of officials is captured at once within the mission, if their capture is modelled: each is
-/// captured at a constant rate and replaced after an exponential time. It is independent of what befalls the sites.
-///
-/// # Errors
-/// The rate of capture is zero.
-pub fn officials_captured(scenario: &Scenario) -> Option<Result<f64, Impossible>> {
-    let officials = scenario.officials?;
-    let free = officials.total - officials.quorum + 1;
-    let replaced = Repair::Parallel(1.0 / officials.replaced_after.years());
-    let roll = Stripe::new(officials.total, free, officials.captured_every.per_year(), replaced);
-    Some(roll.and_then(|roll| roll.loss_by(scenario.run.years)))
 }
 
 fn site(site: &Site) -> model::Site {

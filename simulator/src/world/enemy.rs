@@ -1,18 +1,20 @@
 //! Enemies that are no sites: a thief with a writer's key, and the captors of officials. They know the protocol as well
 //! as anybody and send what they like.
 
+use std::collections::BTreeMap;
+
 use protocol::document::{CharterChain, Custody, Document, Manifest};
-use protocol::identifier::DatabaseName;
+use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::Announcement;
-use protocol::signature::{Keypair, Signature, Signed};
-use protocol::wire::Request;
+use protocol::signature::{Keypair, PublicKey, Signature, Signed};
+use protocol::wire::{RefusalCode, Request, Response};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
 use super::cast::sign;
 use super::client::survey::{Nodes, Survey};
-use super::client::{Port, join_all};
+use super::client::{CallError, Port, join_all};
 use super::config::Theft;
 use super::home::{Note, deal_and_seal};
 use super::random::Stream;
@@ -52,19 +54,37 @@ pub async fn steal(mut thief: Thief) {
             Err(why) => return thief.port.note(Note::Said(format!("the thief gives up: {why}"))),
         }
     }
-    let targets: Vec<NodeId> = survey.links.values().copied().collect();
-    let sends = targets.iter().enumerate().filter_map(|(position, node)| {
-        let manifest = manifests.get(position % manifests.len())?.clone();
-        let request = Request::Publish { manifest: manifest.into(), sealed_share: None };
-        Some(thief.port.call(*node, caller, request))
+    let targets: Vec<(SiteName, NodeId)> = survey.links.iter().map(|(name, node)| (name.clone(), *node)).collect();
+    let sends = targets.iter().enumerate().filter_map(|(position, (name, node))| {
+        let (manifest, shares) = manifests.get(position % manifests.len())?;
+        Some(publish(&thief.port, caller, *node, manifest, shares.get(name).cloned()))
     });
     let taken = join_all(sends).await.iter().filter(|answer| answer.is_ok()).count();
     thief.port.note(Note::Said(format!("the thief's manifest was taken by {taken} sites")));
 }
 
+/// With the share first, and then without: it fits no commitment.
+async fn publish(
+    port: &Port<Note>,
+    caller: PublicKey,
+    node: NodeId,
+    manifest: &[u8],
+    share: Option<ByteBuf>,
+) -> Result<Response, CallError> {
+    let request = |sealed_share| Request::Publish { manifest: manifest.to_vec().into(), sealed_share };
+    match port.call(node, caller, request(share)).await {
+        Err(CallError::Refused(refusal)) if refusal.code == RefusalCode::Share => {
+            port.call(node, caller, request(None)).await
+        }
+        answer => answer,
+    }
+}
+
+type Loot = (Vec<u8>, BTreeMap<SiteName, ByteBuf>);
+
 impl Thief {
-    /// The next manifest, of nothing.
-    fn next(&mut self, survey: &Survey, branch: u8) -> Result<Vec<u8>, String> {
+    /// The next manifest, of nothing, with shares of another key than the one it commits to.
+    fn next(&mut self, survey: &Survey, branch: u8) -> Result<Loot, String> {
         let entry = survey.catalog.charter().database(&self.database).cloned().ok_or("no such database")?;
         let head = survey.catalog.history(&self.database).and_then(|history| history.head());
         let live = survey.catalog.history(&self.database).map(|history| history.live_stripes().clone());
@@ -92,8 +112,12 @@ impl Thief {
             },
             sealed_root: Vec::new(),
         };
-        let _shares = deal_and_seal(survey, &mut manifest, &[branch], &mut self.stream)?;
-        Signed::sign_new(manifest, &self.writer).map(|signed| signed.encode()).map_err(|error| error.to_string())
+        let shares = deal_and_seal(survey, &mut manifest, &[branch], &mut self.stream)?;
+        let mut other = manifest.clone();
+        deal_and_seal(survey, &mut other, &[branch], &mut self.stream)?;
+        manifest.custody.commitments = other.custody.commitments;
+        let signed = Signed::sign_new(manifest, &self.writer).map_err(|error| error.to_string())?;
+        Ok((signed.encode(), shares))
     }
 }
 

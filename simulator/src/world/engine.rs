@@ -100,7 +100,25 @@ pub(super) struct World<'a> {
 /// The config cannot be run.
 pub fn run(config: &Config, observer: &mut dyn Observer) -> Result<Report, ConfigError> {
     config.validate()?;
+    #[cfg(feature = "planted-bugs")]
+    let _planted = config.planted_bug.map(plant);
     Ok(World::new(config, observer)?.run())
+}
+
+/// Puts a defect of the machines in; that of the host is the site's own.
+#[cfg(feature = "planted-bugs")]
+fn plant(bug: PlantedBug) -> protocol::planted::Planted {
+    use protocol::planted::Bug;
+    protocol::planted::plant(match bug {
+        PlantedBug::ReplyBeforeSync => None,
+        PlantedBug::OfficialCountedTwice => Some(Bug::OfficialCountedTwice),
+        PlantedBug::HeadWithoutPredecessor => Some(Bug::HeadWithoutPredecessor),
+        PlantedBug::ShareBeforeLog => Some(Bug::ShareBeforeLog),
+        PlantedBug::ReceiptDespiteMissing => Some(Bug::ReceiptDespiteMissing),
+        PlantedBug::ExpiredOrder => Some(Bug::ExpiredOrder),
+        PlantedBug::UnverifiedShare => Some(Bug::UnverifiedShare),
+        PlantedBug::ForkForgotten => Some(Bug::ForkForgotten),
+    })
 }
 
 impl<'a> World<'a> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::super::{Failure, print};
+use super::super::{Failure, files, print};
 use super::RunArguments;
 use crate::scenario::protocol::{Run, config};
 use crate::scenario::{Code, Scenario};
@@ -23,7 +23,7 @@ pub(super) fn run(scenario: &Scenario, code: Code, arguments: &RunArguments, jso
     let Run { config, day_ms } = config(scenario, code, scenario.run.seed).map_err(Failure::usage)?;
     if let Some(path) = &arguments.config {
         let text = toml::to_string(&config).map_err(Failure::unexpected)?;
-        std::fs::write(path, text).map_err(|error| Failure::file(path, &error))?;
+        files::write(path, &text)?;
     }
     let report = world::run(&config, &mut ()).map_err(Failure::usage)?;
     let answer = Answer { day_seconds: day_ms / 1_000.0, asserted: config.asserted, report: &report };

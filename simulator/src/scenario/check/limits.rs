@@ -93,6 +93,11 @@ fn people(file: &File, gathered: &mut Gathered<'_>) {
         let message = format!("a quorum of {} of {} officials is none", officials.quorum, officials.total);
         gathered.add(&[Key("officials"), Key("quorum")], message);
     }
+    if let Some(officials) = file.officials
+        && officials.replaced_after.ms() == 0
+    {
+        gathered.add(&[Key("officials"), Key("replaced_after")], "must be above zero");
+    }
     if let Some(code) = &file.code {
         for (key, value) in [("data_shards", code.data_shards), ("threshold", code.threshold)] {
             if value > SHARDS_MAX {

@@ -94,13 +94,16 @@ impl World<'_> {
     }
 
     /// A quorum signs an order, and its recipient restores.
-    pub(super) fn restore(&mut self, database: &DatabaseName, selector: Selector) {
+    pub(super) fn restore(&mut self, database: &DatabaseName, selector: Selector) -> Option<NodeId> {
         let recipient = Rc::new(Recipient::new(&mut self.recipients));
         let state = self.cast.chain.state();
         let order = recipient.order(state, database, selector, self.now, &mut self.recipients);
         let signed = match sign(order, self.cast.deciding()) {
             Ok(signed) => signed,
-            Err(why) => return self.note_failed_restore(database, why),
+            Err(why) => {
+                self.note_failed_restore(database, why);
+                return None;
+            }
         };
         self.chronicle.orders.insert(signed.digest(), signed.document().clone());
         let port = Port::default();
@@ -111,9 +114,11 @@ impl World<'_> {
             chain: self.cast.chain.clone(),
             nodes: self.home.nodes.clone(),
             port: port.clone(),
+            comes_back: self.recipients.chance(0.3),
         };
         let node = self.client_node();
         self.spawn(node, port, recipient::run(restore));
+        Some(node)
     }
 
     fn note_failed_restore(&mut self, database: &DatabaseName, why: String) {
@@ -151,6 +156,7 @@ impl World<'_> {
             }
             Note::RestoreFailed { database, why } => {
                 self.reach("a restore failed");
+                self.ending.note_failed_restore(node, &format!("{database}: {why}"));
                 self.note_failed_restore(database, why.clone());
             }
             Note::Said(_) => {}

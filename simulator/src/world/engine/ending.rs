@@ -1,7 +1,7 @@
 //! The end of a run: everything is mended, all must come to know the same, every database must be restored, and the
 //! disks are opened once more without anybody's help.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::document::Selector;
 use protocol::identifier::DatabaseName;
@@ -10,7 +10,7 @@ use super::{Event, World, node_id};
 use crate::world::invariant::verdict::{readers, standing};
 use crate::world::invariant::{Broken, liveness};
 use crate::world::report::{Report, SnapshotReport};
-use crate::world::trace::TraceEvent;
+use crate::world::trace::{NodeId, TraceEvent};
 use crate::world::virtual_clock::{Clock, Time};
 
 /// How often it is looked whether all know the same.
@@ -21,14 +21,22 @@ const LOOK_MS: u64 = 1_000;
 pub(super) struct Ending {
     deadline: Time,
     converged_at: Option<Time>,
-    /// The last restores were begun, after so many had ended before.
-    last_restores: Option<usize>,
+    /// Whose are the last restores, once they have begun; those that failed, with the reason.
+    last_restores: Option<BTreeSet<NodeId>>,
+    failed: Vec<String>,
     over: bool,
 }
 
 impl Ending {
     pub(super) const fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// A restore of this client has failed; only the last ones must not.
+    pub(super) fn note_failed_restore(&mut self, node: NodeId, why: &str) {
+        if self.last_restores.as_ref().is_some_and(|last| last.contains(&node)) {
+            self.failed.push(why.to_owned());
+        }
     }
 }
 
@@ -70,7 +78,9 @@ impl World<'_> {
         if self.ending.converged_at.is_some() && self.ending.last_restores.is_none() {
             self.begin_last_restores();
         }
-        let ended = self.ending.last_restores.is_some() && self.tasks.is_empty();
+        // Home may try for ever: too many sites are gone, and it says so.
+        let still_waits = self.tasks.keys().any(|task| self.home_task != Some(*task));
+        let ended = self.ending.last_restores.is_some() && !still_waits;
         if ended {
             self.judge_last_restores();
             self.ending.over = true;
@@ -92,23 +102,29 @@ impl World<'_> {
         }
     }
 
-    /// All sites agree, and home has nothing left to publish.
+    /// All sites agree, and home has nothing left to publish that could be made durable.
     fn is_at_rest(&self) -> Result<(), String> {
-        if self.home_task.is_some() {
-            return Err("home still publishes".to_owned());
+        let due = self.home.disk.borrow().queue.clone();
+        let scene = self.scene();
+        if let Some(database) =
+            due.iter().find(|database| !self.home_lost && liveness::could_be_durable(&scene, database))
+        {
+            return Err(format!("home still publishes {database}"));
         }
-        liveness::converged(&self.scene())
+        liveness::converged(&scene)
     }
 
     /// Of every database the latest snapshot is restored. Where two histories are known, officials must name a snapshot:
     /// the newest that home knew to be durable.
     fn begin_last_restores(&mut self) {
-        self.ending.last_restores = Some(self.restores.len());
+        let mut last = BTreeSet::new();
         for database in self.config.databases.iter().map(|database| database.name.clone()).collect::<Vec<_>>() {
             let Some(durable) = self.newest_durable(&database) else { continue };
             let is_stolen = self.chronicle.stolen.contains(&database);
-            self.restore(&database, if is_stolen { Selector::Sequence(durable) } else { Selector::Latest });
+            let selector = if is_stolen { Selector::Sequence(durable) } else { Selector::Latest };
+            last.extend(self.restore(&database, selector));
         }
+        self.ending.last_restores = Some(last);
     }
 
     /// The newest snapshot that home held for durable and that the standing sites can give.
@@ -122,11 +138,8 @@ impl World<'_> {
     }
 
     fn judge_last_restores(&mut self) {
-        let Some(before) = self.ending.last_restores else { return };
-        let failed = self.restores.iter().skip(before).find(|restore| restore.took_ms.is_none());
-        if let Some(failed) = failed {
-            let why = failed.why.clone().unwrap_or_default();
-            let why = format!("everything is mended, and {} cannot be restored: {why}", failed.database);
+        if let Some(why) = self.ending.failed.first() {
+            let why = format!("everything is mended, and a restore fails: {why}");
             self.fail_liveness(why);
         }
     }

@@ -27,7 +27,7 @@ impl World<'_> {
         self.trace(self.home_node(), &TraceEvent::Action { line });
         match action {
             Action::Publish { database } => self.publish(&database),
-            Action::Restore { database } => self.restore(&database, Selector::Latest),
+            Action::Restore { database } => drop(self.restore(&database, Selector::Latest)),
             Action::Replace { site, by } => self.replace_site(&site, &by),
             Action::ReplaceWriter { database } => self.replace_writer(&database),
             Action::CrashHome { down_ms } => {

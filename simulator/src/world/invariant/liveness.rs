@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use protocol::document::SiteState;
+use protocol::document::{Custody, Manifest, Receipt, SiteState};
+use protocol::identifier::DatabaseName;
+use protocol::placement::durability;
 use protocol::release::LogEntry;
 use protocol::signature::Signed;
+use protocol::timestamp::Timestamp;
 use shard_codec::Digest;
 
 use super::Scene;
@@ -82,4 +85,45 @@ fn difference(one: &Knowledge, other: &Knowledge) -> Option<&'static str> {
         return Some("receipts");
     }
     (one.log != other.log).then_some("releases")
+}
+
+/// Whether receipts of all standing members would make the next snapshot durable. If not, home says so and waits for
+/// people.
+#[must_use]
+pub fn could_be_durable(scene: &Scene<'_>, database: &DatabaseName) -> bool {
+    let charter = scene.cast.chain.charter();
+    let Some(entry) = charter.database(database) else { return false };
+    let state = scene.cast.chain.state();
+    let manifest = Manifest {
+        state,
+        database: database.clone(),
+        sequence: 1,
+        previous: None,
+        charter: state,
+        created: Timestamp::default(),
+        data_shards: entry.data_shards,
+        placement: entry.placement.clone(),
+        stripes_added: Vec::new(),
+        stripes_dropped: Vec::new(),
+        custody: Custody {
+            epoch: 1,
+            threshold: entry.threshold,
+            custodians: entry.custodians.clone(),
+            commitments: Vec::new(),
+            share_digests: Vec::new(),
+        },
+        sealed_root: Vec::new(),
+    };
+    let receipt = |site: &SimSite| Receipt {
+        state,
+        database: database.clone(),
+        sequence: 1,
+        manifest: state,
+        site: site.keys.name.clone(),
+        holds_shards: true,
+        holds_share: true,
+        at: Timestamp::default(),
+    };
+    let receipts: Vec<Receipt> = members(scene).map(receipt).collect();
+    durability::assess(charter, &manifest, &receipts).is_durable()
 }

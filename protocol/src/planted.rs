@@ -1,0 +1,49 @@
+//! Defects that are put in on purpose, one at a time and for one thread, so that the simulator can show that it finds
+//! them. Nothing of this is in a build without the feature `planted-bugs`, and nothing of it acts until it is chosen.
+
+use std::cell::Cell;
+
+/// A defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// The quorum counts signatures, not officials.
+    OfficialCountedTwice,
+    /// A manifest is taken although its predecessor is not here.
+    HeadWithoutPredecessor,
+    /// A share leaves although nothing of it is in the log.
+    ShareBeforeLog,
+    /// A receipt promises shards that are missing.
+    ReceiptDespiteMissing,
+    /// An order is not looked at again when the share is asked for.
+    ExpiredOrder,
+    /// A share is taken without being held against the commitments.
+    UnverifiedShare,
+    /// The proof of a fork is neither kept nor spread.
+    ForkForgotten,
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+}
+
+/// The defect stays until this is dropped.
+#[derive(Debug)]
+#[must_use = "the defect goes when this is dropped"]
+pub struct Planted(());
+
+impl Drop for Planted {
+    fn drop(&mut self) {
+        PLANTED.set(None);
+    }
+}
+
+/// Chooses the defect of this thread.
+pub fn plant(bug: Option<Bug>) -> Planted {
+    PLANTED.set(bug);
+    Planted(())
+}
+
+/// Whether `bug` is chosen.
+pub(crate) fn is_planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}

@@ -1,0 +1,139 @@
+//! The machines on virtual time: many drawn runs, and one run line by line.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, print, progress};
+use crate::world::swarm::{SwarmReport, swarm};
+use crate::world::{self, Config};
+
+/// Arguments of `swarm`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: legation-sim swarm --seeds 0..200")]
+pub(super) struct SwarmArguments {
+    /// From this seed to below that one; each draws its own configuration.
+    #[arg(long, value_parser = seeds, default_value = "0..200", value_name = "FROM..TO")]
+    seeds: Range<u64>,
+    /// Threads; what is found does not depend on it. 0: one for each core.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("seeds are given as FROM..TO, as in 0..200")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("'{text}': {error}"));
+    let (from, to) = (number(from)?, number(to)?);
+    if from < to { Ok(from..to) } else { Err(format!("{from}..{to} is empty")) }
+}
+
+/// Runs at once between two looks at the bar.
+const BATCH: u64 = 50;
+
+pub(super) fn run_swarm(arguments: &SwarmArguments, json: bool) -> Result<(), Failure> {
+    let threads = match arguments.threads {
+        0 => rayon::current_num_threads(),
+        threads => threads,
+    };
+    let bar = progress::bar("runs");
+    let Range { start, end } = arguments.seeds;
+    let mut sum: Option<SwarmReport> = None;
+    for from in (start..end).step_by(BATCH as usize) {
+        let part = swarm(from..end.min(from + BATCH), threads).map_err(Failure::usage)?;
+        match &mut sum {
+            None => sum = Some(part),
+            Some(sum) => add(sum, part),
+        }
+        progress::at(&bar, (from + BATCH).min(end) - start, end - start);
+    }
+    bar.finish_and_clear();
+    let report = sum.ok_or_else(|| Failure::usage("no seeds"))?;
+    print(json, &report, || in_words(&report))?;
+    if report.failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::broken(format!("{} of {} runs broke an invariant", report.failures.len(), report.runs)))
+    }
+}
+
+fn add(sum: &mut SwarmReport, part: SwarmReport) {
+    sum.runs += part.runs;
+    sum.failures.extend(part.failures);
+    sum.messages += part.messages;
+    sum.virtual_ms += part.virtual_ms;
+    sum.durable_snapshots += part.durable_snapshots;
+    sum.restores += part.restores;
+    for (what, runs) in part.reached {
+        *sum.reached.entry(what).or_insert(0) += runs;
+    }
+    sum.never_reached.retain(|what| !sum.reached.contains_key(what));
+}
+
+fn in_words(report: &SwarmReport) -> String {
+    let mut text = format!(
+        "{} runs, {:.1} hours of virtual time, {} messages, {} durable snapshots, {} restores: {} failed\n",
+        report.runs,
+        report.virtual_ms as f64 / 3_600_000.0,
+        report.messages,
+        report.durable_snapshots,
+        report.restores,
+        report.failures.len(),
+    );
+    for failure in &report.failures {
+        // Writing to a string cannot fail.
+        _ = writeln!(text, "  seed {}: {}\n    see it again with: {}", failure.seed, failure.violation, failure.replay);
+    }
+    if !report.never_reached.is_empty() {
+        _ = writeln!(text, "  never happened in these runs, so not tried: {}", report.never_reached.join(", "));
+    }
+    text
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: legation-sim replay --seed 17 --from-line 200")]
+pub(super) struct ReplayArguments {
+    /// The run of a swarm with this seed.
+    #[arg(long, required_unless_present = "config", conflicts_with = "config")]
+    seed: Option<u64>,
+    /// Or a run from a file, as `run --mode protocol --config` writes it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The first line of the trace to print, from 1.
+    #[arg(long, default_value_t = 1)]
+    from_line: u64,
+    /// Print no lines, only how it ended.
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub(super) fn run_replay(arguments: &ReplayArguments, json: bool) -> Result<(), Failure> {
+    let config = match (&arguments.config, arguments.seed) {
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+            toml::from_str(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
+        }
+        (None, seed) => Config::from_seed(seed.unwrap_or_default()),
+    };
+    let report = if json || arguments.quiet {
+        world::run(&config, &mut ())
+    } else {
+        let mut out = std::io::stdout().lock();
+        let mut write = |line: &str| {
+            use std::io::Write as _;
+            // A reader that went away has what it wanted.
+            let _closed = writeln!(out, "{line}");
+        };
+        world::replay(&config, arguments.from_line, &mut write)
+    };
+    let report = report.map_err(Failure::usage)?;
+    print(json, &report, || {
+        format!("{} lines, {} messages, trace {}", report.trace_lines, report.messages, report.trace_digest)
+    })?;
+    match &report.violation {
+        None => Ok(()),
+        Some(violation) => Err(Failure::broken(format!("an invariant is broken: {violation}"))),
+    }
+}
