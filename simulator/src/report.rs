@@ -58,3 +58,6 @@ pub struct Provenance {
     /// The command line.
     pub command: String,
 }
+
+#[cfg(test)]
+mod tests;

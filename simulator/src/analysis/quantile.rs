@@ -18,7 +18,12 @@ pub fn share_within(distribution: &Distribution, value: f64) -> Estimate {
 pub fn quantile(distribution: &Distribution, share: f64) -> Option<Estimate> {
     let first = |wanted: f64| distribution.ecdf.iter().find(|(_, at)| *at >= wanted).map(|(value, _)| *value);
     let interval = counted(hits(share, distribution.samples), distribution.samples);
-    let estimate = if distribution.samples > 0 { first(share)? } else { return None };
+    if distribution.samples == 0 {
+        return None;
+    }
+    let stored = [(0.5, distribution.p50), (0.95, distribution.p95), (0.99, distribution.p99)];
+    let stored = stored.into_iter().find(|(of, _)| (of - share).abs() < 1e-9);
+    let estimate = stored.map_or_else(|| first(share), |(_, value)| value)?;
     let before = distribution.ecdf.iter().rev().find(|(_, at)| *at < interval.low95.min(share));
     let low95 = before.map_or(0.0, |(value, _)| value.min(estimate));
     let high95 = first(interval.high95).unwrap_or(f64::MAX).max(estimate);

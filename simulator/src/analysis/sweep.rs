@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::figures::{Figures, ranked};
+use super::figures::Figures;
 use super::verdict::{Standing, stands};
 use crate::fate::model::Model;
 use crate::fate::outcome::Outcome;
@@ -112,7 +112,7 @@ pub struct Point {
     pub overhead: f64,
     /// What comes of it.
     pub figures: Figures,
-    /// No other point has less loss without more disclosure, or the reverse.
+    /// No other point has less loss without more disclosure, or the reverse, by the upper ends of the intervals.
     pub is_best: bool,
     /// It is the code of the scenario.
     pub is_current: bool,
@@ -185,10 +185,12 @@ fn standing(figures: &Figures, target: &Target) -> Standing {
     standings.max().unwrap_or(Standing::Met)
 }
 
-/// Marks the points that no other beats in loss and in disclosure; none that loses or discloses for certain.
+/// Marks the points that no other beats in loss and in disclosure, by the upper ends of the intervals: by the estimates a
+/// code of which nothing was seen would seem worse than one that was seen to fail once. None that loses or discloses for
+/// certain is marked.
 pub fn mark_best(points: &mut [Point]) {
     let values: Vec<(f64, f64)> =
-        points.iter().map(|point| (ranked(&point.figures.loss), ranked(&point.figures.disclosure))).collect();
+        points.iter().map(|point| (point.figures.loss.high95, point.figures.disclosure.high95)).collect();
     for (point, (loss, disclosure)) in points.iter_mut().zip(&values) {
         let beats = |other: &(f64, f64)| {
             other.0 <= *loss && other.1 <= *disclosure && (other.0 < *loss || other.1 < *disclosure)

@@ -6,7 +6,7 @@ use super::protocol::ProtocolRun;
 use super::words;
 use crate::analysis::compare::{Comparison, Contrast, Row, Unit};
 use crate::analysis::figures::Figures;
-use crate::analysis::sweep::Frontier;
+use crate::analysis::sweep::{Frontier, Point};
 use crate::analysis::verdict::Standing;
 use crate::fate::outcome::{Cause, DatabaseOutcome, Estimate, EventOutcome, Outcome};
 
@@ -189,15 +189,16 @@ pub(crate) const fn contrast(contrast: Contrast) -> &'static str {
     }
 }
 
+/// Codes that are listed.
+const CODES_MAX: usize = 40;
+
 /// The codes of a sweep: the best ones, the current one, and those that meet the targets.
 pub fn frontier(frontier: &Frontier) -> String {
     let header =
         ["code", "shares anew", "stored", "losses a year", "disclosures a year", "without service", "targets", ""];
     let mut rows = vec![header.map(str::to_owned)];
-    for point in &frontier.points {
-        if !(point.is_best || point.is_current || point.standing == Standing::Met) {
-            continue;
-        }
+    let is_shown = |point: &&Point| point.is_best || point.is_current || point.standing == Standing::Met;
+    for point in frontier.points.iter().filter(is_shown).take(CODES_MAX) {
         let mark = match (point.is_best, point.is_current) {
             (true, true) => "best, now",
             (true, false) => "best",
@@ -215,9 +216,11 @@ pub fn frontier(frontier: &Frontier) -> String {
             mark.to_owned(),
         ]);
     }
+    let more = frontier.points.iter().filter(is_shown).count().saturating_sub(CODES_MAX);
+    let more = if more > 0 { format!("  and {}\n", words::counted(more, "other code")) } else { String::new() };
     let tried = words::counted(frontier.points.len(), "code");
     format!(
-        "{tried} tried; {} of the grid cannot be held by these sites.\n{}",
+        "{tried} tried; {} of the grid cannot be held by these sites.\n{}{more}",
         words::thousands(frontier.impossible),
         aligned(&rows, 2)
     )

@@ -4,7 +4,6 @@ use maud::{Markup, html};
 
 use super::{figure, set};
 use crate::analysis::coalition::{Coalitions, Smallest, Weight};
-use crate::analysis::figures::ranked;
 use crate::analysis::sensitivity::Sensitivity;
 use crate::analysis::sweep::{Frontier, Point};
 use crate::analysis::verdict::Standing;
@@ -14,7 +13,7 @@ use crate::report::plot::{self, PlotError};
 use crate::report::words;
 
 /// Sets of one size that are listed.
-const SETS_MAX: usize = 6;
+const SETS_MAX: usize = 4;
 /// Codes that are listed.
 const CODES_MAX: usize = 12;
 
@@ -83,8 +82,8 @@ pub(super) fn frontier(frontier: &Frontier) -> Result<Markup, PlotError> {
     let refreshes = plot::frontier::refreshes(frontier);
     let every = |years: Option<f64>| years.map_or("never".to_owned(), number::years);
     let caption = html! {
-        "Each dot is a code, data_shards/threshold. Filled: no other code has less loss without more disclosure. "
-        "Ringed: the code of the scenario. Shaded: what is wanted. A figure that was not seen is drawn at its upper end."
+        "Each dot is a code, data_shards/threshold, at the upper ends of its 95 % intervals: in the shaded region the targets are "
+        "met for certain. Filled: no other code has less loss without more disclosure. Ringed: the code of the scenario."
         @if refreshes.len() > 1 {
             " Shares made anew every: "
             @for (at, years) in refreshes.iter().enumerate() {
@@ -94,7 +93,7 @@ pub(super) fn frontier(frontier: &Frontier) -> Result<Markup, PlotError> {
     };
     let best = frontier.points.iter().filter(|point| point.is_best && !point.is_current).take(CODES_MAX);
     let mut shown: Vec<&Point> = frontier.points.iter().filter(|point| point.is_current).chain(best).collect();
-    shown.sort_by(|a, b| ranked(&a.figures.loss).total_cmp(&ranked(&b.figures.loss)));
+    shown.sort_by(|a, b| a.figures.loss.high95.total_cmp(&b.figures.loss.high95));
     let met = frontier.points.iter().filter(|point| point.standing == Standing::Met).count();
     let target = &frontier.target;
     let judged =
@@ -155,7 +154,8 @@ pub(super) fn sensitivity(sensitivity: &Sensitivity) -> Result<Markup, PlotError
     let Some(svg) = plot::tornado::tornado(sensitivity)? else { return Ok(html! {}) };
     let caption = html! {
         "What becomes of each figure, as a multiple of what it is, when one assumption is halved (light) or doubled (dark) and all "
-        "others stay. Pale where the 95 % intervals of both overlap, so that the missions do not tell them apart."
+        "others stay. Pale where the 95 % intervals of both overlap, so that the missions do not tell them apart. Of a figure "
+        "that was not seen the upper end is taken."
     };
     Ok(html! {
         h2 { "What matters" }

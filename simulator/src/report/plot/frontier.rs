@@ -5,7 +5,6 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::axis::Axis;
 use super::{FAINT, GREY, INK, PlotError, TEXT, WIDTH, colour, style, svg, text_width};
-use crate::analysis::figures::ranked;
 use crate::analysis::sweep::{Frontier, Point};
 use crate::fate::outcome::Estimate;
 
@@ -90,9 +89,9 @@ pub(crate) fn refreshes(frontier: &Frontier) -> Vec<Option<f64>> {
     seen
 }
 
-/// Where a code is drawn; of what was not seen the upper end.
+/// Where a code is drawn: at the upper ends of the intervals, so that what lies in the shaded region is met for certain.
 fn spot(point: &Point) -> Option<Spot> {
-    let shown = |estimate: &Estimate| Some(ranked(estimate)).filter(|value| *value > 0.0 && *value < f64::MAX);
+    let shown = |estimate: &Estimate| Some(estimate.high95).filter(|value| *value > 0.0 && *value < f64::MAX);
     Some((shown(&point.figures.loss)?, shown(&point.figures.disclosure)?))
 }
 
@@ -110,6 +109,10 @@ fn labels(points: &[(Spot, &Point)], across: &Axis, along: &Axis) -> Vec<((i32, 
     let dots: Vec<(i32, i32)> = points.iter().map(|((x, y), _)| (across.map(x, columns), along.map(y, rows))).collect();
     let is_named = |point: &Point| point.is_best || point.is_current;
     let mut taken: Vec<[i32; 4]> = dots.iter().map(|(x, y)| [x - 13, y - 13, x + 13, y + 13]).collect();
+    let mut line: Vec<(i32, i32)> =
+        points.iter().zip(&dots).filter(|((_, point), _)| point.is_best).map(|(_, dot)| *dot).collect();
+    line.sort_by_key(|(x, y)| (*x, -*y));
+    taken.extend(line.iter().zip(line.iter().skip(1)).flat_map(|(from, to)| along_line(*from, *to)));
     let mut placed = Vec::new();
     let mut done = vec![false; points.len()];
     for at in (0..points.len()).rev() {
@@ -152,6 +155,15 @@ fn labels(points: &[(Spot, &Point)], across: &Axis, along: &Axis) -> Vec<((i32, 
         }
     }
     placed
+}
+
+/// Small boxes along a line.
+fn along_line(from: (i32, i32), to: (i32, i32)) -> impl Iterator<Item = [i32; 4]> {
+    let steps = ((to.0 - from.0).abs().max((to.1 - from.1).abs()) / 8).max(1);
+    (0..=steps).map(move |step| {
+        let (x, y) = (from.0 + (to.0 - from.0) * step / steps, from.1 + (to.1 - from.1) * step / steps);
+        [x - 2, y - 2, x + 2, y + 2]
+    })
 }
 
 /// `1-3,5` of rising numbers.

@@ -6,9 +6,11 @@ use plotters::style::text_anchor::{HPos, VPos};
 use super::axis::Axis;
 use super::{Area, FAINT, GREY, INK, PlotError, TEXT, WIDTH, colour, style, svg};
 use crate::fate::outcome::{Estimate, Outcome};
-use crate::report::number::{percent, trimmed};
+use crate::report::number::{best, percent, trimmed, typeset};
 
 const PANEL: u32 = 320;
+/// Of a panel in which nothing is drawn.
+const EMPTY: u32 = 120;
 const HEADER: u32 = 36;
 const FOOTER: u32 = 56;
 /// Left of the axis.
@@ -35,6 +37,13 @@ struct Panel<'a> {
     end: Option<&'a Estimate>,
 }
 
+impl Panel<'_> {
+    /// Nothing was seen.
+    fn is_empty(&self) -> bool {
+        self.values.iter().all(|value| *value <= 0.0) && self.end.is_none_or(|end| end.estimate <= 0.0)
+    }
+}
+
 /// The three panels; `None` where there are no curves.
 pub(crate) fn survival(outcome: &Outcome, marks: &[Mark]) -> Result<Option<String>, PlotError> {
     let curves = &outcome.curves;
@@ -46,15 +55,17 @@ pub(crate) fn survival(outcome: &Outcome, marks: &[Mark]) -> Result<Option<Strin
         Panel { title: "Disclosed by then", values: &curves.disclosed, end: Some(&outcome.disclosure.by_horizon) },
         Panel { title: "Without service at that time", values: &curves.unavailable, end: None },
     ];
-    let height = HEADER + 3 * PANEL + FOOTER;
+    let heights: Vec<u32> = panels.iter().map(|panel| if panel.is_empty() { EMPTY } else { PANEL }).collect();
+    let height = HEADER + heights.iter().sum::<u32>() + FOOTER;
     let drawn = svg(height, |area| {
-        let (header, below) = area.split_vertically(HEADER);
-        let (body, footer) = below.split_vertically(3 * PANEL);
+        let (header, mut below) = area.split_vertically(HEADER);
         let axis = Axis::time(outcome.horizon_years, BEYOND);
-        for (at, (part, panel)) in body.split_evenly((3, 1)).iter().zip(&panels).enumerate() {
-            draw_panel(part, &curves.years, panel, &axis, marks, colour(at))?;
+        for (at, (panel, height)) in panels.iter().zip(&heights).enumerate() {
+            let (part, rest) = below.split_vertically(*height);
+            draw_panel(&part, &curves.years, panel, &axis, marks, colour(at))?;
+            below = rest;
         }
-        time_labels(&footer, &axis)?;
+        time_labels(&below, &axis)?;
         draw_marks(&header, &axis, marks)
     })?;
     Ok(Some(drawn))
@@ -97,7 +108,7 @@ fn draw_panel(
         .collect();
     chart.draw_series(AreaSeries::new(points.iter().copied(), low, colour.mix(0.12)))?;
     chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(4)))?;
-    if let Some(end) = panel.end {
+    if let Some(end) = panel.end.filter(|_| !panel.is_empty()) {
         let at = (time.low() + (time.high() - time.low()) * (1.0 + BEYOND / 2.0) / (1.0 + BEYOND), end.estimate);
         if end.high95 > end.low95 && end.high95 < f64::MAX {
             let whisker = vec![(at.0, end.low95), (at.0, end.high95)];
@@ -111,10 +122,13 @@ fn draw_panel(
         vec![(time.low(), low), (time.high(), low)],
         INK.stroke_width(2),
     )))?;
-    let title = match (points.is_empty(), panel.end.is_some_and(|end| end.estimate > 0.0)) {
+    let title = match (points.is_empty(), panel.end) {
         (false, _) => panel.title.to_owned(),
-        (true, true) => format!("{}: too rare to be counted; the estimate at the end", panel.title),
-        (true, false) => format!("{}: not seen", panel.title),
+        (true, Some(end)) if end.estimate > 0.0 => {
+            format!("{}: too rare to be counted; the estimate at the end", panel.title)
+        }
+        (true, Some(end)) if end.high95 < 1.0 => format!("{}: not seen; {}", panel.title, typeset(&best(end))),
+        (true, _) => format!("{}: not seen", panel.title),
     };
     let place = (0, 4);
     area.draw(&Text::new(title, place, style(colour, TEXT + 3.0, HPos::Left, VPos::Top)))?;
@@ -123,12 +137,13 @@ fn draw_panel(
 
 /// Linear within a factor of thirty; above that by powers of ten.
 fn value_axis(panel: &Panel<'_>) -> Axis {
+    if panel.is_empty() {
+        return Axis::linear(0.0, 1.0, 1.0, |_tick| String::new());
+    }
     let ends = panel.end.iter().flat_map(|end| [end.low95, end.estimate, end.high95]);
     let values = panel.values.iter().copied().chain(ends).filter(|value| *value > 0.0 && *value <= 1.0);
     let (low, high) = values.fold((f64::MAX, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
-    if high <= 0.0 {
-        Axis::linear(0.0, 1.0, 1.0, |_tick| String::new())
-    } else if high / low < 30.0 && high > 1e-5 {
+    if high / low < 30.0 && high > 1e-5 {
         Axis::linear(0.0, high * 1.12, 3.0, |tick| trimmed(&percent(tick, 2)))
     } else {
         Axis::decades(low.max(high * DEPTH), high)

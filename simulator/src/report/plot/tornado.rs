@@ -61,7 +61,8 @@ fn draw_column(
     let known = shown.iter().map(|swing| ratios(swing)).filter(|(half, double)| is_known(*half) && is_known(*double));
     let reach = known.flat_map(|(half, double)| [half, double]).map(|ratio| ratio.max(1.0 / ratio));
     let reach = reach.fold(REACH.0, f64::max).min(REACH.1);
-    if base.get(figure).estimate <= 0.0 {
+    let seen = |figures: &Figures| figures.get(figure).estimate > 0.0;
+    if !seen(base) && !shown.iter().any(|swing| seen(&swing.halved) || seen(&swing.doubled)) {
         let style = style(GREY, TEXT - 3.0, HPos::Center, VPos::Center);
         area.draw(&Text::new("not seen", (middle, i32::midpoint(TOP, bottom)), style))?;
         return Ok(());
