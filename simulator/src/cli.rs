@@ -2,6 +2,7 @@
 //!
 //! The only place of the crate that reads a file, writes one, or shows progress.
 
+mod estimate;
 mod explain;
 mod failure;
 mod files;
@@ -10,6 +11,7 @@ mod machines;
 mod plan;
 mod progress;
 mod run;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 
@@ -39,6 +41,10 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Estimate what becomes of the data, or run the real machines through it.
     Run(run::RunArguments),
+    /// Estimate other codes for the same sites: loss against disclosure.
+    Sweep(sweep::SweepArguments),
+    /// Put two scenarios side by side.
+    Compare(sweep::CompareArguments),
     /// Try the machines in many drawn runs: faults, liars, thieves; every failure is printed with its replay.
     Swarm(machines::SwarmArguments),
     /// Step through one run of the machines, with what each step changed.
@@ -56,6 +62,8 @@ pub fn run() -> std::process::ExitCode {
         Command::Scenarios => explain::scenarios(json),
         Command::Explain(arguments) => explain::run(&arguments, json),
         Command::Run(arguments) => run::run(&arguments, json),
+        Command::Sweep(arguments) => sweep::run_sweep(&arguments, json),
+        Command::Compare(arguments) => sweep::run_compare(&arguments, json),
         Command::Swarm(arguments) => machines::run_swarm(&arguments, json),
         Command::Replay(arguments) => machines::run_replay(&arguments, json),
         Command::Plan(arguments) => plan::run(&arguments, json),

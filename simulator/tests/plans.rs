@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    missing_docs,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,

@@ -25,6 +25,12 @@ pub(super) struct RunArguments {
     /// Length of a mission in years, instead of the file's.
     #[arg(long)]
     years: Option<f64>,
+    /// Missions of the Monte Carlo, instead of the file's.
+    #[arg(long)]
+    missions: Option<u64>,
+    /// Write a page with plots to this file; it also tries other codes and what matters.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Protocol mode: write the run itself to this file, for `replay --config`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -40,12 +46,12 @@ enum Mode {
 }
 
 pub(super) fn run(arguments: &RunArguments, json: bool) -> Result<(), Failure> {
-    let (scenario, _text) = input::scenario(&arguments.scenario)?;
+    let (scenario, text) = input::scenario(&arguments.scenario)?;
     let scenario = changed(scenario, arguments)?;
     let code = code(&scenario)?;
     match arguments.mode {
-        Mode::Fate => fate::run(&scenario, code, json),
-        Mode::Protocol => protocol::run(&scenario, code, arguments, json),
+        Mode::Fate => fate::run(scenario, &text, code, arguments, json),
+        Mode::Protocol => protocol::run(&scenario, &text, code, arguments, json),
     }
 }
 
@@ -59,7 +65,15 @@ fn changed(mut scenario: Scenario, arguments: &RunArguments) -> Result<Scenario,
         }
         scenario.run.years = years;
     }
+    if let Some(missions) = arguments.missions {
+        scenario.run.missions = checked_missions(missions)?;
+    }
     Ok(scenario)
+}
+
+/// At least one.
+pub(super) fn checked_missions(missions: u64) -> Result<u64, Failure> {
+    if missions == 0 { Err(Failure::usage("--missions 0: must be at least 1")) } else { Ok(missions) }
 }
 
 /// The code of a scenario that is not a search.

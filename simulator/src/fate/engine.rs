@@ -48,7 +48,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, replications: 100_000, threads: None, relative_error: 0.01, rare_replications_max: 20_000_000 }
+        Self { seed: 1, replications: 100_000, threads: None, relative_error: 0.01, rare_replications_max: 4_000_000 }
     }
 }
 
@@ -102,9 +102,11 @@ fn simulate_with<const LEVELS: usize>(plan: &Plan<'_>, options: &Options, watch:
     let short = world::only_outages(plan);
     let done = AtomicU64::new(0);
     let block = |block: u64| {
-        let mut world = World::<LEVELS, false>::new(plan, Draw::new(options.seed, Purpose::Plain, block));
+        let draw = |purpose| Draw::new(options.seed, purpose, block);
+        let mut world = World::<LEVELS, false>::new(plan, draw(Purpose::Plain), draw(Purpose::Service));
         let count = in_block.min(total - block * in_block);
-        for _ in 0..count {
+        for replication in 0..count {
+            world.take_part(replication);
             if short { world.replicate_outages() } else { world.replicate() }
         }
         let done = done.fetch_add(count, Ordering::Relaxed) + count;

@@ -19,12 +19,15 @@ pub(crate) fn outcome(plan: &Plan<'_>, options: &Options, tally: &Tally) -> Outc
         causes: causes(plan, found),
     };
     let model = plan.model;
+    let mut share_of_time = averaged(tally.unavailable_share);
+    // A share is at most 1: where none was seen, the rule of three holds for it too.
+    share_of_time.high95 = share_of_time.high95.min(if tally.unavailable == 0 { counted(0, n).high95 } else { 1.0 });
     Outcome {
         horizon_years: plan.horizon,
         loss: event(tally.lost, &tally.loss_causes),
         disclosure: event(tally.disclosed, &tally.disclosure_causes),
         unavailability: Unavailability {
-            share_of_time: averaged(tally.unavailable_share),
+            share_of_time,
             any: counted(tally.unavailable, n),
             falls_per_year: averaged(tally.falls),
             causes: causes(plan, &tally.outage_causes),

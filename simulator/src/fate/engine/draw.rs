@@ -21,12 +21,18 @@ pub(crate) const GENERATOR: &str = "xoshiro256++ seeded by ChaCha8 of (seed, pur
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Plain = 1,
+    Service = 6,
+    RareLoss = 2,
+    RareDisclosure = 3,
+    Excursions = 4,
+    Years = 5,
 }
 
 /// A stream of random numbers with the tables it needs at hand.
 #[derive(Debug, Clone)]
 pub(crate) struct Draw {
     random: Xoshiro256PlusPlus,
+    start: [u8; 32],
     exponential: &'static Layers,
     normal: &'static Layers,
 }
@@ -74,7 +80,22 @@ impl Draw {
         }
         let mut start = [0; 32];
         ChaCha8Rng::from_seed(key).fill_bytes(&mut start);
-        Self { random: Xoshiro256PlusPlus::from_seed(start), exponential: &EXPONENTIAL, normal: &NORMAL }
+        Self { random: Xoshiro256PlusPlus::from_seed(start), start, exponential: &EXPONENTIAL, normal: &NORMAL }
+    }
+
+    /// Starts the part of this stream that has this number, wherever it stood: so that one replication does not shift the
+    /// draws of the next, and two plans that differ in their code alone meet the same fates.
+    pub(crate) fn part(&mut self, number: u64) {
+        let mut start = self.start;
+        let [a, b, c, d, e, f, g, h, ..] = &mut start;
+        for (byte, more) in [a, b, c, d, e, f, g, h].into_iter().zip(number.to_le_bytes()) {
+            *byte ^= more;
+        }
+        self.random = Xoshiro256PlusPlus::from_seed(start);
+        // Neighbouring numbers differ in few bits; some steps later in half of them.
+        for _ in 0..8 {
+            self.random.next_u64();
+        }
     }
 
     /// Uniform in [0, 1), 53 bits.
@@ -181,6 +202,17 @@ pub(crate) enum Sampler {
     Uniform { low: f64, width: f64 },
     Weibull { scale: f64, power: f64 },
     LogNormal { location: f64, deviation: f64 },
+}
+
+impl Sampler {
+    /// Rate per year where it is constant, zero where it is not.
+    #[inline]
+    pub(crate) fn rate(&self) -> f64 {
+        match *self {
+            Self::Exponential { mean } => 1.0 / mean,
+            Self::Constant { .. } | Self::Uniform { .. } | Self::Weibull { .. } | Self::LogNormal { .. } => 0.0,
+        }
+    }
 }
 
 impl From<&Law> for Sampler {

@@ -113,6 +113,18 @@ impl<'m> Plan<'m> {
         plan
     }
 
+    /// The same plan without outages and attacks on availability, where these change neither loss nor disclosure: nobody
+    /// is written off for being down, no repair waits for a line, and (`refreshes_matter`) no refresh can fail.
+    pub(crate) fn without_idle_outages(&self, refreshes_matter: bool) -> Self {
+        let mut plan = self.clone();
+        let refresh = refreshes_matter && self.model.code.refresh_years.is_some();
+        if self.write_off >= NEVER && self.model.policy.uplink_share.is_none() && !refresh {
+            plan.sites.iter_mut().for_each(|site| site.outage = None);
+            plan.strikes.retain(|strike| !matches!(strike.blow.effect, Effect::Down(_)));
+        }
+        plan
+    }
+
     fn add_strikes(&mut self) {
         let model = self.model;
         for (place, site) in model.sites.iter().enumerate() {

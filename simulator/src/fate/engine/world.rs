@@ -10,10 +10,12 @@
 //! | `world/repair.rs` | what is noticed, who repairs, when a site is whole again |
 //! | `world/strike.rs` | groups and the timeline |
 //! | `world/service.rs` | in service or not; home, restores, data loss in time |
+//! | `world/held.rs` | the hazards that are held back, for the rare-event engine |
 //! | `world/outages.rs` | the short way, where sites only go down and come back |
 
 #![allow(clippy::indexing_slicing, reason = "the hot kernel; indices come from a checked model")]
 
+mod held;
 mod loss;
 mod outages;
 mod repair;
@@ -27,6 +29,7 @@ use super::draw::{Draw, Sampler};
 use super::plan::{CauseId, OUTAGE, Plan, ROT, SEIZURE};
 use super::tally::Tally;
 
+pub(crate) use held::{Held, Target, Way};
 pub(crate) use outages::only_outages;
 pub(crate) use strike::StrikeState;
 
@@ -63,6 +66,8 @@ pub(crate) struct SiteState {
     pub(crate) lost: bool,
     /// Never repaired.
     pub(crate) gone: bool,
+    /// Taken for good by the timeline.
+    pub(crate) exiled: bool,
     in_outage: bool,
     pub(crate) work: Work,
     /// The share of this epoch is in other hands, when it is the present one.
@@ -87,6 +92,7 @@ impl SiteState {
             share: false,
             lost: false,
             gone: false,
+            exiled: false,
             in_outage: false,
             work: Work::Idle,
             captured_epoch: 0,
@@ -115,6 +121,8 @@ pub(crate) struct World<'p, const LEVELS: usize, const HELD: bool> {
     pub(crate) plan: &'p Plan<'p>,
     clocks: Clocks<LEVELS>,
     pub(crate) draw: Draw,
+    /// For what does not change the fate of the plan: restores and the ages of snapshots.
+    service_draw: Draw,
     pub(crate) sites: Vec<SiteState>,
     pub(crate) strikes: Vec<StrikeState>,
     pub(crate) now: f64,
@@ -131,8 +139,6 @@ pub(crate) struct World<'p, const LEVELS: usize, const HELD: bool> {
     known_missing: usize,
     running: usize,
     lazy_begun: bool,
-    audits: f64,
-    refreshes: f64,
     // Capture.
     epoch: u32,
     pub(crate) captured_shares: usize,
@@ -141,7 +147,8 @@ pub(crate) struct World<'p, const LEVELS: usize, const HELD: bool> {
     // What has come of it.
     pub(crate) lost_at: f64,
     pub(crate) disclosed_at: f64,
-    pub(crate) event_causes: Vec<CauseId>,
+    pub(crate) lost_by: Vec<CauseId>,
+    pub(crate) disclosed_by: Vec<CauseId>,
     service: service::Service,
     pub(crate) tally: Tally,
     chosen: Vec<usize>,
@@ -165,11 +172,12 @@ pub(crate) fn clocks_of(plan: &Plan<'_>) -> usize {
 }
 
 impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
-    pub(crate) fn new(plan: &'p Plan<'p>, draw: Draw) -> Self {
+    pub(crate) fn new(plan: &'p Plan<'p>, draw: Draw, service_draw: Draw) -> Self {
         Self {
             plan,
             clocks: Clocks::new(clocks_of(plan)),
             draw,
+            service_draw,
             sites: vec![SiteState::new(); plan.sites.len()],
             strikes: vec![StrikeState::default(); plan.strikes.len()],
             now: 0.0,
@@ -183,15 +191,14 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
             known_missing: 0,
             running: 0,
             lazy_begun: false,
-            audits: 0.0,
-            refreshes: 0.0,
             epoch: 1,
             captured_shares: 0,
             captured_shards: 0,
             open_causes: None,
             lost_at: NEVER,
             disclosed_at: NEVER,
-            event_causes: Vec::new(),
+            lost_by: Vec::new(),
+            disclosed_by: Vec::new(),
             service: service::Service::default(),
             tally: if HELD { Tally::none() } else { Tally::new(plan) },
             chosen: Vec::new(),
@@ -209,7 +216,6 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
         self.waiting.clear();
         self.rotten.clear();
         (self.known_missing, self.running, self.lazy_begun) = (0, 0, false);
-        (self.audits, self.refreshes) = (0.0, 0.0);
         (self.epoch, self.captured_shares, self.captured_shards) = (1, 0, 0);
         self.open_causes = None;
         (self.lost_at, self.disclosed_at) = (NEVER, NEVER);
@@ -222,9 +228,8 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
         for place in 0..self.strikes.len() {
             self.reset_strike(place);
         }
-        let policy = &plan.model.policy;
-        self.set_other(AUDIT, policy.audit_years.unwrap_or(NEVER));
-        self.set_other(REFRESH, plan.model.code.refresh_years.unwrap_or(NEVER));
+        self.set_other(AUDIT, NEVER);
+        self.set_other(REFRESH, NEVER);
         let theft = plan.model.writer.map_or(0.0, |writer| writer.stolen_per_year);
         let theft = self.after_rate(theft);
         self.set_other(WRITER, theft);
@@ -258,6 +263,16 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
 
     fn set_other(&mut self, other: usize, at: f64) {
         self.clocks.set(self.sites.len() + self.strikes.len() + other, at);
+    }
+
+    /// The next audit or refresh: these come at multiples of their period. One that would find nothing to do is never
+    /// set.
+    fn set_periodic(&mut self, other: usize, period: Option<f64>) {
+        if let Some(period) = period {
+            // A clock may ring up to 1e-14 before its time: that audit is not still to come.
+            let done = libm::floor(self.now / period * (1.0 + 1e-12));
+            self.set_other(other, (done + 1.0) * period);
+        }
     }
 
     /// The next thing that is due, if it comes before the horizon.
@@ -350,6 +365,12 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
         self.lost_at < NEVER && (!self.plan.can_disclose || self.disclosed_at < NEVER)
+    }
+
+    /// Takes the random numbers of this replication.
+    pub(crate) fn take_part(&mut self, number: u64) {
+        self.draw.part(number);
+        self.service_draw.part(number);
     }
 
     /// One replication, from whole to the horizon, added to the tally.

@@ -32,11 +32,11 @@ fn one_sided(n: f64) -> f64 {
 }
 
 /// A mean of independent samples from their number, sum and sum of squares. The lower end is never below zero, which no
-/// quantity here is.
+/// quantity here is; where no sample was above zero, the upper end is not known (infinite, `null` in JSON).
 pub fn weighted(samples: u64, sum: f64, sum_of_squares: f64, method: Method) -> Estimate {
     let n = samples as f64;
     if samples == 0 || sum <= 0.0 {
-        return Estimate { estimate: 0.0, low95: 0.0, high95: f64::MAX, relative_error: None, method };
+        return Estimate { estimate: 0.0, low95: 0.0, high95: f64::INFINITY, relative_error: None, method };
     }
     let mean = sum / n;
     let variance = (sum_of_squares / n - mean * mean).max(0.0) / (n - 1.0).max(1.0);

@@ -67,17 +67,25 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
         state.cause = cause;
         let successor = state.successor;
         self.count(place, true);
+        if self.rotten.is_empty() {
+            self.set_periodic(super::AUDIT, self.plan.model.policy.audit_years);
+        }
         self.rotten.push((place, successor));
     }
 
     /// What a site holds comes into other hands; it is not lost by that.
     pub(crate) fn capture(&mut self, place: usize, cause: CauseId) {
+        let epoch = self.epoch;
         let state = &mut self.sites[place];
-        if state.share && state.captured_epoch != self.epoch {
-            state.captured_epoch = self.epoch;
+        if state.share && state.captured_epoch != epoch {
+            state.captured_epoch = epoch;
             state.capture_cause = cause;
             self.captured_shares += 1;
+            if self.captured_shares == 1 {
+                self.set_periodic(super::REFRESH, self.plan.model.code.refresh_years);
+            }
         }
+        let state = &mut self.sites[place];
         if state.shard && !state.captured_shard {
             state.captured_shard = true;
             self.captured_shards += 1;
@@ -89,10 +97,10 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
         if self.shares_up >= self.plan.threshold {
             self.epoch += 1;
             self.captured_shares = 0;
+            self.set_other(super::REFRESH, NEVER);
+        } else {
+            self.set_periodic(super::REFRESH, self.plan.model.code.refresh_years);
         }
-        self.refreshes += 1.0;
-        let period = self.plan.model.code.refresh_years.unwrap_or(NEVER);
-        self.set_other(super::REFRESH, period * (self.refreshes + 1.0));
     }
 
     /// Adds what a site has to the counts, or takes it from them.
@@ -136,7 +144,7 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
         if let Some(causes) = self.open_causes.as_ref().filter(|_| enough) {
             self.disclosed_at = self.now;
             if HELD {
-                self.event_causes.clone_from(causes);
+                self.disclosed_by.clone_from(causes);
             } else {
                 *self.tally.disclosure_causes.entry(causes.clone()).or_insert(0.0) += 1.0;
             }
@@ -153,7 +161,7 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
             if of_shards { plan.shard_holders - plan.data_shards } else { plan.share_holders - plan.threshold };
         let causes = minimal(missing.map(|(state, _)| state.cause), enough + 1, &mut self.chosen);
         if HELD {
-            self.event_causes = causes;
+            self.lost_by = causes;
         } else {
             *self.tally.loss_causes.entry(causes).or_insert(0.0) += 1.0;
         }

@@ -126,9 +126,7 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
 
     /// Every shard that has rotted is found.
     pub(super) fn audit(&mut self) {
-        self.audits += 1.0;
-        let period = self.plan.model.policy.audit_years.unwrap_or(NEVER);
-        self.set_other(AUDIT, period * (self.audits + 1.0));
+        self.set_other(AUDIT, NEVER);
         let mut rotten = std::mem::take(&mut self.rotten);
         for (place, successor) in rotten.drain(..) {
             if self.sites[place].successor == successor && self.sites[place].work == Work::Idle {

@@ -70,7 +70,7 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
         self.lose_data(untrusted);
         if self.service.home_lost_at.is_none() {
             self.service.home_lost_at = Some(self.now);
-            let decided = self.now + self.draw.years(&self.plan.decision);
+            let decided = self.now + self.service_draw.years(&self.plan.decision);
             self.set_other(RESTORE, decided);
         }
     }
@@ -78,7 +78,7 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
     /// A sample of data loss in time for each database: `untrusted` years, and the age of the newest snapshot before.
     fn lose_data(&mut self, untrusted: f64) {
         for (database, histogram) in self.plan.model.databases.iter().zip(&mut self.tally.rpo) {
-            let age = database.snapshot_years * self.draw.unit() + database.lag_years;
+            let age = database.snapshot_years * self.service_draw.unit() + database.lag_years;
             histogram.add((untrusted + age) * YEAR_HOURS);
         }
     }
@@ -106,7 +106,7 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
             if !state.up() || !(state.shard || state.share) {
                 continue;
             }
-            let answer = self.draw.years(&plan.answer);
+            let answer = self.service_draw.years(&plan.answer);
             if state.shard {
                 answers.push((answer, site.up_bytes));
             }
@@ -132,14 +132,16 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
 
     /// The clock of the writer's key rings: it is stolen, or the theft is noticed.
     pub(super) fn writer(&mut self) {
-        match self.service.writer_stolen_at.take() {
-            Some(at) => {
-                self.lose_data(self.now - at);
-                let per_year = self.plan.model.writer.map_or(0.0, |writer| writer.stolen_per_year);
-                let next = self.after_rate(per_year);
-                self.set_other(WRITER, next);
-            }
-            None => self.steal_writer(),
+        let stolen_at = self.service.writer_stolen_at.take();
+        if let Some(at) = stolen_at {
+            self.lose_data(self.now - at);
+        }
+        // While there is no home there is no key to steal; the next theft may find one.
+        if stolen_at.is_some() || self.homes == 0 {
+            let next = self.after_rate(self.plan.model.writer.map_or(0.0, |writer| writer.stolen_per_year));
+            self.set_other(WRITER, next);
+        } else {
+            self.steal_writer();
         }
     }
 

@@ -110,6 +110,11 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
                 Effect::WriterStolen => {}
             }
         }
+        if for_good && planned.per_year <= 0.0 {
+            for &place in &chosen {
+                self.sites[place].exiled = self.sites[place].gone;
+            }
+        }
         self.chosen = chosen;
     }
 

@@ -1,0 +1,154 @@
+//! The hazards of constant rate that are held back for the rare-event engine: which there are now, at which rate, and
+//! what each does.
+
+use super::super::super::model::Effect;
+use super::super::plan::{COPYING, LOSS, SEIZURE};
+use super::{ROT, SiteState, Work, World};
+
+/// Something that comes at a constant rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    Loss(usize),
+    Rot(usize),
+    Seizure(usize),
+    Copying(usize),
+    Outage(usize),
+    Repair(usize),
+    Strike(usize),
+}
+
+/// What the rare-event engine looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Loss,
+    Disclosure,
+}
+
+/// Which way a hazard leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Towards the target.
+    Towards,
+    /// Back to where all is whole.
+    Back,
+    /// Neither.
+    Aside,
+}
+
+impl<const LEVELS: usize> World<'_, LEVELS, true> {
+    /// Every held hazard that can come now, with its rate per year and its way.
+    #[inline]
+    pub(crate) fn held(&self, target: Target, mut tell: impl FnMut(Held, f64, Way)) {
+        let for_loss = target == Target::Loss;
+        let towards = |is_towards: bool| if is_towards { Way::Towards } else { Way::Aside };
+        for (place, (state, site)) in self.sites.iter().zip(&self.plan.sites).enumerate() {
+            if state.lost || state.work == Work::Repairing {
+                if state.work == Work::Repairing && state.work_at >= super::NEVER {
+                    let law = if state.lost { site.repair } else { Some(site.remake) };
+                    let way = if for_loss { Way::Back } else { Way::Aside };
+                    tell(Held::Repair(place), law.map_or(0.0, |law| law.rate()), way);
+                }
+                if state.lost {
+                    continue;
+                }
+            }
+            let holds = state.shard | state.share;
+            if let Some(law) = site.loss {
+                tell(Held::Loss(place), law.rate(), towards(for_loss && holds));
+            }
+            if site.rot > 0.0 && state.shard {
+                tell(Held::Rot(place), site.rot, towards(for_loss));
+            }
+            let discloses = !for_loss && self.discloses(state);
+            if site.seized > 0.0 {
+                tell(Held::Seizure(place), site.seized, towards(discloses || (for_loss && holds)));
+            }
+            if site.copied > 0.0 {
+                tell(Held::Copying(place), site.copied, towards(discloses));
+            }
+            if let Some([every, _]) = site.outage.filter(|[every, _]| !state.in_outage && every.rate() > 0.0) {
+                tell(Held::Outage(place), every.rate(), Way::Aside);
+            }
+        }
+        for (number, (state, strike)) in self.strikes.iter().zip(&self.plan.strikes).enumerate() {
+            if strike.per_year > 0.0 && !state.lasts {
+                let reaches = strike.targets.iter().any(|&place| self.reaches(place, &strike.blow.effect, target));
+                tell(Held::Strike(number), strike.per_year, towards(reaches));
+            }
+        }
+    }
+
+    fn discloses(&self, state: &SiteState) -> bool {
+        let new_share = state.share && state.captured_epoch != self.epoch;
+        let new_shard = !self.plan.model.code.ciphertext_is_public && state.shard && !state.captured_shard;
+        new_share || new_shard
+    }
+
+    /// This effect on this site brings the target nearer.
+    fn reaches(&self, place: usize, effect: &Effect, target: Target) -> bool {
+        let state = &self.sites[place];
+        let (loses, discloses) = match effect {
+            Effect::Lost => (true, false),
+            Effect::Seized => (true, true),
+            Effect::Copied => (false, true),
+            Effect::Rotted => (state.shard, false),
+            Effect::Expelled(departure) => (departure.moved < 1.0, departure.raided > 0.0),
+            Effect::Down(_) | Effect::WriterStolen => (false, false),
+        };
+        match target {
+            Target::Loss => loses && !state.lost && (state.shard | state.share),
+            Target::Disclosure => discloses && !state.lost && self.discloses(state),
+        }
+    }
+
+    /// It happens, now.
+    pub(crate) fn befall(&mut self, held: Held) {
+        match held {
+            Held::Loss(place) => self.lose(place, LOSS, false),
+            Held::Rot(place) => self.rot(place, ROT),
+            Held::Seizure(place) => {
+                self.capture(place, SEIZURE);
+                self.lose(place, SEIZURE, false);
+            }
+            Held::Copying(place) => self.capture(place, COPYING),
+            Held::Outage(place) => {
+                self.turn(place);
+                self.arm(place);
+            }
+            Held::Repair(place) => self.repaired(place),
+            Held::Strike(strike) => self.strike(strike),
+        }
+        self.settle();
+    }
+
+    /// Which way the clock that rings next leads.
+    pub(crate) fn way_of_clock(&self, clock: usize, target: Target) -> Way {
+        let others = self.sites.len() + self.strikes.len();
+        let back = match target {
+            Target::Loss => {
+                self.sites.get(clock).is_some_and(|state| state.work != Work::Idle)
+                    || (clock == others + super::AUDIT && !self.rotten.is_empty())
+            }
+            Target::Disclosure => clock == others + super::REFRESH && self.captured_shares > 0,
+        };
+        if back { Way::Back } else { Way::Aside }
+    }
+
+    /// Nothing brings the target nearer than it was at the start, but for what the timeline took for good.
+    pub(crate) fn is_quiet(&self, target: Target) -> bool {
+        match target {
+            Target::Loss => self.sites.iter().zip(&self.plan.sites).all(|(state, site)| {
+                state.exiled || (state.shard == site.holds_shard && state.share == site.holds_share)
+            }),
+            Target::Disclosure => self.captured_shares == 0,
+        }
+    }
+
+    /// The target has been reached.
+    pub(crate) fn has_reached(&self, target: Target) -> bool {
+        match target {
+            Target::Loss => self.lost_at < super::NEVER,
+            Target::Disclosure => self.disclosed_at < super::NEVER,
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! One replication of the plan, and the bent walks that leave it.
+
+use super::super::engine::clocks::NEVER;
+use super::super::engine::draw::Draw;
+use super::super::engine::plan::Plan;
+use super::super::engine::tally::{Causes, STEPS, step_after};
+use super::super::engine::world::{Held, Target, Way, World};
+
+/// The chance with which a walk goes on towards the event rather than back. Any value is right; near this one the
+/// weights of 8 of 15 sites spread least.
+const ONWARD: f64 = 0.8;
+
+/// What can come next, by the way it leads.
+#[derive(Debug, Default)]
+struct Next {
+    towards: Vec<(Held, f64)>,
+    back: Vec<(Held, f64)>,
+    aside: Vec<(Held, f64)>,
+    towards_rate: f64,
+    back_rate: f64,
+    aside_rate: f64,
+}
+
+impl Next {
+    fn rate(&self) -> f64 {
+        self.towards_rate + self.back_rate + self.aside_rate
+    }
+}
+
+/// The clock that rings next, if any does before the horizon.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    clock: Option<usize>,
+    at: f64,
+}
+
+pub(super) struct Walker<'p, const LEVELS: usize> {
+    main: World<'p, LEVELS, true>,
+    walk: World<'p, LEVELS, true>,
+    target: Target,
+    next: Next,
+    pub(super) causes: Causes,
+    /// Sum of the weights that reached the target in each step of the curve.
+    pub(super) by_step: Vec<f64>,
+}
+
+impl<'p, const LEVELS: usize> Walker<'p, LEVELS> {
+    pub(super) fn new(plan: &'p Plan<'p>, target: Target, draw: Draw) -> Self {
+        let mut main = World::new(plan, draw.clone(), draw);
+        main.reset();
+        let walk = main.clone();
+        Self { main, walk, target, next: Next::default(), causes: Causes::new(), by_step: vec![0.0; STEPS + 2] }
+    }
+
+    /// The plan up to its horizon; returns the sum of the weights of the walks that reached the target.
+    pub(super) fn replicate(&mut self) -> f64 {
+        self.main.reset();
+        let horizon = self.main.plan.horizon;
+        let (mut sum, mut weight) = (0.0, 1.0);
+        let mut raised = None;
+        loop {
+            look(&self.main, self.target, &mut self.next);
+            let is_quiet = self.main.is_quiet(self.target);
+            let towards = self.next.towards_rate;
+            // Raised hazards make the first beginning likely: one is expected within the horizon.
+            let first =
+                *raised.get_or_insert_with(|| if towards > 0.0 { (1.0 / (towards * horizon)).max(1.0) } else { 1.0 });
+            let raise = if is_quiet { first } else { 1.0 };
+            let due = due(&self.main);
+            let rate = towards * raise + self.next.back_rate + self.next.aside_rate;
+            let wait = if rate > 0.0 { self.main.draw.exponential() / rate } else { NEVER };
+            let at = due.at.min(self.main.now + wait);
+            weight *= libm::exp((raise - 1.0) * towards * (at - self.main.now));
+            if at >= due.at {
+                let Some(clock) = due.clock else { return sum };
+                self.main.ring(clock, due.at);
+                if is_quiet && !self.main.is_quiet(self.target) {
+                    sum += self.leave(weight, None);
+                }
+            } else {
+                self.main.now = at;
+                let onward = self.main.draw.unit() * rate < towards * raise;
+                if onward && is_quiet {
+                    weight /= raise;
+                    raised = Some(1.0);
+                    sum += self.leave(weight, Some(at));
+                    look(&self.main, self.target, &mut self.next);
+                }
+                let held = if onward {
+                    pick(&self.next.towards, self.next.towards_rate, &mut self.main.draw)
+                } else {
+                    self.pick_other()
+                };
+                if let Some(held) = held {
+                    self.main.befall(held);
+                }
+            }
+            if self.main.has_reached(self.target) {
+                return sum;
+            }
+        }
+    }
+
+    /// Of what leads back or aside, by rate.
+    fn pick_other(&mut self) -> Option<Held> {
+        let other = self.next.back_rate + self.next.aside_rate;
+        let is_back = self.main.draw.unit() * other < self.next.back_rate;
+        let (list, rate) =
+            if is_back { (&self.next.back, self.next.back_rate) } else { (&self.next.aside, self.next.aside_rate) };
+        pick(list, rate, &mut self.main.draw)
+    }
+
+    /// A walk from the beginning of one excursion, all else whole.
+    pub(super) fn excursion(&mut self) -> f64 {
+        self.leave(1.0, Some(0.0))
+    }
+
+    /// The years from all whole to the end of the next excursion.
+    pub(super) fn years(&mut self) -> f64 {
+        self.main.reset();
+        let mut has_begun = false;
+        loop {
+            look(&self.main, self.target, &mut self.next);
+            let is_quiet = self.main.is_quiet(self.target);
+            if (has_begun && is_quiet) || self.main.has_reached(self.target) {
+                return self.main.now;
+            }
+            has_begun |= !is_quiet;
+            let due = due(&self.main);
+            let rate = self.next.rate();
+            let wait = if rate > 0.0 { self.main.draw.exponential() / rate } else { NEVER };
+            if self.main.now + wait >= due.at {
+                let Some(clock) = due.clock else { return self.main.now };
+                self.main.ring(clock, due.at);
+                continue;
+            }
+            self.main.now += wait;
+            let onward = self.main.draw.unit() * rate < self.next.towards_rate;
+            let held = if onward {
+                pick(&self.next.towards, self.next.towards_rate, &mut self.main.draw)
+            } else {
+                self.pick_other()
+            };
+            if let Some(held) = held {
+                self.main.befall(held);
+            }
+        }
+    }
+
+    /// A bent walk from where the plan stands; with `begins` it takes the first step towards the target at that time.
+    /// Returns its weight, times that of the plan so far (`outer`), if it reaches the target by the horizon, and zero
+    /// otherwise.
+    fn leave(&mut self, outer: f64, begins: Option<f64>) -> f64 {
+        self.walk.clone_from(&self.main);
+        let mut weight = 1.0;
+        if let Some(at) = begins {
+            look(&self.walk, self.target, &mut self.next);
+            self.walk.now = at;
+            weight *= self.step_towards(1.0);
+        }
+        while !self.walk.has_reached(self.target) && weight > 0.0 {
+            if self.walk.is_quiet(self.target) {
+                weight = 0.0;
+            } else {
+                weight *= self.step();
+            }
+        }
+        self.main.draw = self.walk.draw.clone();
+        if weight > 0.0 {
+            let by = match self.target {
+                Target::Loss => &self.walk.lost_by,
+                Target::Disclosure => &self.walk.disclosed_by,
+            };
+            *self.causes.entry(by.clone()).or_insert(0.0) += outer * weight;
+            if let Some(sum) = self.by_step.get_mut(step_after(self.walk.now / self.walk.plan.horizon)) {
+                *sum += outer * weight;
+            }
+        }
+        outer * weight
+    }
+
+    /// One of what leads towards the target, each as likely as any other; `chance` is that of going towards at all.
+    fn step_towards(&mut self, chance: f64) -> f64 {
+        let count = self.next.towards.len();
+        if count == 0 {
+            return 0.0;
+        }
+        let place = self.walk.draw.below(count);
+        let Some(&(held, rate)) = self.next.towards.get(place) else { return 0.0 };
+        self.walk.befall(held);
+        chance * (rate / self.next.towards_rate) * count as f64
+    }
+
+    /// The next step of a walk, and the true probability of it divided by the bent one.
+    ///
+    /// What leads aside keeps its probability. Of the rest, the step leads towards the target with the chance
+    /// [`ONWARD`], or more where that is true anyway, or for sure where nothing leads back before the horizon.
+    fn step(&mut self) -> f64 {
+        look(&self.walk, self.target, &mut self.next);
+        let due = due(&self.walk);
+        let rate = self.next.rate();
+        let left = due.at - self.walk.now;
+        // The true chances: a held hazard comes before the clock, or the clock rings first.
+        let (comes, rings) = (-libm::expm1(-rate * left), libm::exp(-rate * left));
+        let of = |part: f64| if rate > 0.0 { comes * (part / rate) } else { 0.0 };
+        let (towards, back, aside) = (of(self.next.towards_rate), of(self.next.back_rate), of(self.next.aside_rate));
+        let way = due.clock.map(|clock| self.walk.way_of_clock(clock, self.target));
+        let (back_rings, aside_rings, ends) = match way {
+            Some(Way::Back) => (rings, 0.0, 0.0),
+            Some(Way::Aside | Way::Towards) => (0.0, rings, 0.0),
+            // The horizon: nothing is found beyond it.
+            None => (0.0, 0.0, rings),
+        };
+        let returns = back + back_rings;
+        let free = towards + returns + ends;
+        if towards + returns + aside + aside_rings <= 0.0 {
+            return 0.0;
+        }
+        let onward = if towards <= 0.0 {
+            0.0
+        } else if returns <= 0.0 {
+            free
+        } else {
+            free * ONWARD.max(towards / (towards + returns))
+        };
+        let choice = self.walk.draw.unit() * (free + aside + aside_rings);
+        if choice < onward {
+            self.wait(rate, left);
+            self.step_towards(towards / onward)
+        } else if choice < free {
+            // Returns by their true shares, for all of the chance that is left.
+            let true_share = returns / (free - onward);
+            if self.walk.draw.unit() * returns < back {
+                self.wait(rate, left);
+                self.befall_one_of_back();
+            } else {
+                self.ring(due);
+            }
+            if returns > 0.0 { true_share } else { 0.0 }
+        } else if self.walk.draw.unit() * (aside + aside_rings) < aside {
+            self.wait(rate, left);
+            if let Some(held) = pick(&self.next.aside, self.next.aside_rate, &mut self.walk.draw) {
+                self.walk.befall(held);
+            }
+            1.0
+        } else {
+            self.ring(due);
+            1.0
+        }
+    }
+
+    fn befall_one_of_back(&mut self) {
+        if let Some(held) = pick(&self.next.back, self.next.back_rate, &mut self.walk.draw) {
+            self.walk.befall(held);
+        }
+    }
+
+    fn ring(&mut self, due: Due) {
+        if let Some(clock) = due.clock {
+            self.walk.ring(clock, due.at);
+        }
+    }
+
+    /// Time passes until a held hazard of this total rate comes, given that it comes within `left` years.
+    fn wait(&mut self, rate: f64, left: f64) {
+        let within = -libm::expm1(-rate * left);
+        let wait = -libm::log1p(-self.walk.draw.unit() * within) / rate;
+        self.walk.now += wait.min(left);
+    }
+}
+
+fn look<const LEVELS: usize>(world: &World<'_, LEVELS, true>, target: Target, next: &mut Next) {
+    next.towards.clear();
+    next.back.clear();
+    next.aside.clear();
+    (next.towards_rate, next.back_rate, next.aside_rate) = (0.0, 0.0, 0.0);
+    world.held(target, |held, rate, way| {
+        let (list, sum) = match way {
+            Way::Towards => (&mut next.towards, &mut next.towards_rate),
+            Way::Back => (&mut next.back, &mut next.back_rate),
+            Way::Aside => (&mut next.aside, &mut next.aside_rate),
+        };
+        list.push((held, rate));
+        *sum += rate;
+    });
+}
+
+fn due<const LEVELS: usize>(world: &World<'_, LEVELS, true>) -> Due {
+    match world.next_due() {
+        Some((clock, at)) => Due { clock: Some(clock), at },
+        None => Due { clock: None, at: world.plan.horizon },
+    }
+}
+
+/// One of them, by rate.
+fn pick(list: &[(Held, f64)], rate: f64, draw: &mut Draw) -> Option<Held> {
+    let mut left = draw.unit() * rate;
+    let picked = list.iter().find(|(_, rate)| {
+        left -= rate;
+        left < 0.0
+    });
+    picked.or(list.last()).map(|(held, _)| *held)
+}
