@@ -90,13 +90,13 @@ pub fn compare(names: [String; 2], first: &Outcome, second: &Outcome) -> Compari
 }
 
 fn hours(database: &DatabaseOutcome, other: &DatabaseOutcome) -> Vec<Row> {
-    let pairs: [(&str, f64, &Distribution, &Distribution); 3] = [
-        ("half of the restores of", 0.5, &database.rto_hours, &other.rto_hours),
-        ("95 of 100 restores of", 0.95, &database.rto_hours, &other.rto_hours),
-        ("95 of 100 gaps in", 0.95, &database.rpo_hours, &other.rpo_hours),
+    let pairs: [(&str, &str, f64, &Distribution, &Distribution); 3] = [
+        ("RTO", "half", 0.5, &database.rto_hours, &other.rto_hours),
+        ("RTO", "95 of 100", 0.95, &database.rto_hours, &other.rto_hours),
+        ("RPO", "95 of 100", 0.95, &database.rpo_hours, &other.rpo_hours),
     ];
-    let rows = pairs.into_iter().filter_map(|(words, share, first, second)| {
-        let name = format!("{words} {} within", database.name);
+    let rows = pairs.into_iter().filter_map(|(what, part, share, first, second)| {
+        let name = format!("{what} of {}, {part}", database.name);
         Some(row(name, Unit::Hours, quantile(first, share)?, quantile(second, share)?))
     });
     rows.collect()

@@ -187,14 +187,14 @@ fn standing(figures: &Figures, target: &Target) -> Standing {
 
 /// Marks the points that no other beats in loss and in disclosure, by the upper ends of the intervals: by the estimates a
 /// code of which nothing was seen would seem worse than one that was seen to fail once. None that loses or discloses for
-/// certain is marked.
+/// certain is marked, and of those that are alike in both only what stores least.
 pub fn mark_best(points: &mut [Point]) {
-    let values: Vec<(f64, f64)> =
-        points.iter().map(|point| (point.figures.loss.high95, point.figures.disclosure.high95)).collect();
-    for (point, (loss, disclosure)) in points.iter_mut().zip(&values) {
-        let beats = |other: &(f64, f64)| {
-            other.0 <= *loss && other.1 <= *disclosure && (other.0 < *loss || other.1 < *disclosure)
-        };
+    let values: Vec<[f64; 3]> = points
+        .iter()
+        .map(|point| [point.figures.loss.high95, point.figures.disclosure.high95, point.overhead])
+        .collect();
+    for (point, [loss, disclosure, overhead]) in points.iter_mut().zip(&values) {
+        let beats = |[l, d, o]: &[f64; 3]| l <= loss && d <= disclosure && (l < loss || d < disclosure || o < overhead);
         let is_certain = *loss >= f64::MAX || *disclosure >= f64::MAX;
         point.is_best = !is_certain && !values.iter().any(beats);
     }

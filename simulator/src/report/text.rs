@@ -145,7 +145,7 @@ fn verdict(report: &Report) -> String {
             Standing::Undecided => "NOT DECIDED",
             Standing::Missed => "MISSED",
         };
-        let name = words::goal(finding.goal).to_lowercase();
+        let name = words::lowercase(words::goal(finding.goal));
         [name, words::wanted(finding), found, interval, standing.to_owned()]
     };
     let rows: Vec<[String; 5]> = verdict.findings.iter().map(row).collect();

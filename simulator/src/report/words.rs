@@ -175,8 +175,8 @@ pub(crate) const fn goal(goal: Goal) -> &'static str {
         Goal::Loss => "Loss per year",
         Goal::Disclosure => "Disclosure per year",
         Goal::Unavailability => "Time without service",
-        Goal::RestoreTime => "95 of 100 restores within",
-        Goal::DataLossTime => "95 of 100 gaps within",
+        Goal::RestoreTime => "RTO: 95 of 100 restores",
+        Goal::DataLossTime => "RPO: data lost, 95 of 100",
         Goal::Cost => "Cost per year",
         Goal::ReadTogether => "Who together can read",
         Goal::DestroyTogether => "Who together can destroy",
@@ -192,12 +192,16 @@ fn value(of: Goal, value: f64, digits: i32) -> String {
     }
 }
 
+/// With a small letter, unless it is an abbreviation.
+pub(crate) fn lowercase(text: &str) -> String {
+    if text.chars().nth(1).is_some_and(char::is_uppercase) { text.to_owned() } else { text.to_lowercase() }
+}
+
 /// What is wanted.
 pub(crate) fn wanted(finding: &Finding) -> String {
     match finding.goal {
         Goal::ReadTogether | Goal::DestroyTogether => format!("at least {}", value(finding.goal, finding.wanted, 1)),
-        Goal::RestoreTime | Goal::DataLossTime => value(finding.goal, finding.wanted, 3),
-        Goal::Loss | Goal::Disclosure | Goal::Unavailability | Goal::Cost => {
+        Goal::Loss | Goal::Disclosure | Goal::Unavailability | Goal::RestoreTime | Goal::DataLossTime | Goal::Cost => {
             format!("at most {}", number::trimmed(&value(finding.goal, finding.wanted, 3)))
         }
     }
@@ -248,7 +252,7 @@ pub(crate) fn binding(verdict: &Verdict) -> Option<String> {
         return Some(format!("The binding limit: one alone can {can}{who}. No figure makes that good."));
     }
     let excess = finding.excess()?;
-    let name = goal(finding.goal).to_lowercase();
+    let name = lowercase(goal(finding.goal));
     let much = match finding.standing {
         Standing::Missed if excess >= f64::MAX => "never reached".to_owned(),
         Standing::Missed => format!("{} times what is wanted", number(excess, 2)),

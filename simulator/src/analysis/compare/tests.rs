@@ -17,7 +17,7 @@ fn an_outcome_equals_itself() {
     assert!(same.rows.iter().all(|row| row.contrast == Contrast::Equal && row.ratio == Some(1.0)), "{same:?}");
     let names: Vec<&str> = same.rows.iter().map(|row| row.figure.as_str()).collect();
     assert_eq!(names[..3], ["loss", "disclosure", "unavailability"]);
-    assert!(names.contains(&"95 of 100 restores of land-register within") && names.contains(&"repair traffic"));
+    assert!(names.contains(&"RTO of land-register, 95 of 100") && names.contains(&"repair traffic"));
 }
 
 #[test]

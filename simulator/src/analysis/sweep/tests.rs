@@ -66,6 +66,13 @@ fn a_figure_of_which_nothing_was_seen_beats_nothing() {
     points = twice.to_vec();
     mark_best(&mut points);
     assert!(points.iter().all(|point| point.is_best));
+    points[1].overhead /= 2.0;
+    mark_best(&mut points);
+    assert!(!points[0].is_best && points[1].is_best, "of two that are alike the one that stores less");
+    points[1].figures.loss = crate::fate::outcome::counted(100, 100).per_year(1.0);
+    points[0].figures.loss = points[1].figures.loss;
+    mark_best(&mut points);
+    assert!(points.iter().all(|point| !point.is_best), "what is lost for certain is not best");
 }
 
 #[test]

@@ -20,18 +20,18 @@ type Hours = fn(&DatabaseOutcome) -> &Distribution;
 pub(super) fn section(scenario: &Scenario, outcome: &Outcome) -> Result<Markup, PlotError> {
     let target = &scenario.target;
     let restores = part(outcome, |database| &database.rto_hours, target.rto_p95, "Not yet restored")?;
-    let gaps = part(outcome, |database| &database.rpo_hours, target.rpo_p95, "Lacks more than")?;
+    let gaps = part(outcome, |database| &database.rpo_hours, target.rpo_p95, "Lost more than")?;
     if restores.is_none() && gaps.is_none() {
         return Ok(html! {});
     }
     Ok(html! {
         h2 { "After the loss of home" }
         @if let Some(restores) = restores {
-            h3 { "Time until each database is restored" }
+            h3 { "Time until each database is restored (RTO)" }
             (restores)
         }
         @if let Some(gaps) = gaps {
-            h3 { "Data that the restored database lacks, as time before the loss" }
+            h3 { "Data lost, as time before the loss of home (RPO)" }
             (gaps)
         }
     })

@@ -49,6 +49,11 @@ impl Axis {
         Self { low, high, is_log: false, ticks: ticks.map(|tick| (tick, label(tick))).collect() }
     }
 
+    /// From 0 to 1, without ticks.
+    pub(crate) fn blank() -> Self {
+        Self { low: 0.0, high: 1.0, is_log: false, ticks: Vec::new() }
+    }
+
     /// Powers of ten that hold both values, which must be above zero.
     pub(crate) fn decades(low: f64, high: f64) -> Self {
         let low_power = libm::floor(libm::log10(low) + 1e-9);

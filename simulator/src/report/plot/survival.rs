@@ -138,7 +138,7 @@ fn draw_panel(
 /// Linear within a factor of thirty; above that by powers of ten.
 fn value_axis(panel: &Panel<'_>) -> Axis {
     if panel.is_empty() {
-        return Axis::linear(0.0, 1.0, 1.0, |_tick| String::new());
+        return Axis::blank();
     }
     let ends = panel.end.iter().flat_map(|end| [end.low95, end.estimate, end.high95]);
     let values = panel.values.iter().copied().chain(ends).filter(|value| *value > 0.0 && *value <= 1.0);
