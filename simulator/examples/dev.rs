@@ -10,6 +10,15 @@ fn main() {
             let r = replay(&config, from, |l| println!("{l}")).unwrap();
             println!("{:?}", r.violation);
         }
+        "file" => {
+            let c: Config = toml::from_str(&std::fs::read_to_string(&args[3]).unwrap()).unwrap();
+            let r = replay(&c, 1, |l| println!("{l}")).unwrap();
+            println!("{:?}", r.violation);
+        }
+        "shrink" => {
+            let s = simulator::world::shrink(&config, 400).unwrap();
+            println!("{}", s.map_or("holds".into(), |s| s.to_text().unwrap()));
+        }
         "config" => println!("{}", toml::to_string(&config).unwrap()),
         "time" => {
             let n: u64 = args[3].parse().unwrap();
