@@ -16,7 +16,7 @@ pub(super) fn outcome(scenario: &Scenario, code: Code) -> Result<Outcome, Failur
         seed: scenario.run.seed,
         replications: scenario.run.missions,
         relative_error: 0.02,
-        rare_replications_max: 300_000,
+        rare_replications_max: (scenario.run.missions / 10).max(1_000),
         ..Options::default()
     };
     let outcome = of_model(scenario, &model, &options, &|done, of| {
@@ -32,7 +32,7 @@ pub(super) fn outcome(scenario: &Scenario, code: Code) -> Result<Outcome, Failur
 /// What a variant of a plan is asked: fewer missions than the plan itself, and rare events to within a tenth.
 pub(super) fn variant(scenario: &Scenario, missions: u64) -> Options {
     let seed = scenario.run.seed;
-    Options { seed, replications: missions, relative_error: 0.1, rare_replications_max: 20_000, ..Options::default() }
+    Options { seed, replications: missions, relative_error: 0.1, rare_replications_max: 1_000, ..Options::default() }
 }
 
 /// The outcome of a model made from `scenario`.
