@@ -6,7 +6,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 use super::{Area, FAINT, GREY, INK, PlotError, TEXT, WIDTH, colour, shortened, style, svg};
 use crate::analysis::figures::{Figure, Figures, ranked};
 use crate::analysis::sensitivity::{Sensitivity, Swing};
-use crate::report::number::written;
+use crate::report::number::{number, trimmed};
 
 /// Factors that are shown.
 const ROWS_MAX: usize = 14;
@@ -75,10 +75,11 @@ fn draw_column(
         let share = libm::log(ratio.clamp(1.0 / reach, reach)) / libm::log(reach);
         middle + pixels(share * f64::from(right - left) / 2.0)
     };
+    let limit = trimmed(&number(reach, 2));
     let ends = [
-        (1.0 / reach, format!("\u{f7}{}", written(reach)), HPos::Left),
+        (1.0 / reach, format!("\u{f7}{limit}"), HPos::Left),
         (1.0, "1".to_owned(), HPos::Center),
-        (reach, format!("\u{d7}{}", written(reach)), HPos::Right),
+        (reach, format!("\u{d7}{limit}"), HPos::Right),
     ];
     for (ratio, text, anchor) in ends {
         let x = place(ratio);
