@@ -76,6 +76,9 @@ pub struct Release {
     /// Orders whose recipient may read: a quorum of the charter that held when they came signed them.
     admitting: BTreeSet<Digest>,
     noticed: BTreeSet<Released>,
+    /// Digest of each envelope of the log: every site brings every one of them again and again, and what is here already
+    /// is not worth decoding, still less verifying.
+    envelopes: BTreeSet<Digest>,
     log: Vec<LogEntry>,
     /// Position of each entry of the log, as it is on disk.
     positions: Vec<u64>,
@@ -170,7 +173,9 @@ impl Release {
     ) -> Result<Response, Refusal> {
         let signed = Signed::<ReleaseOrder>::decode(bytes).map_err(order_refusal)?;
         signed.verify(catalog.state(), catalog.charter(), caller, now).map_err(order_refusal)?;
-        self.log_order(signed, None, catalog, outputs);
+        if !self.envelopes.contains(&Digest::of(bytes)) {
+            self.log_order(signed, None, catalog, outputs);
+        }
         Ok(Response::Done)
     }
 
@@ -183,14 +188,12 @@ impl Release {
         catalog: &Catalog,
         outputs: &mut Vec<Output>,
     ) -> Result<Response, Refusal> {
+        if position.is_none() && self.envelopes.contains(&Digest::of(bytes)) {
+            return Ok(Response::Done);
+        }
         let signed = Signed::<ReleaseOrder>::decode(bytes).map_err(order_refusal)?;
         if signed.document().state != catalog.state() {
             return Err(order_refusal("the order is for another state"));
-        }
-        // Every site brings every order, again and again: what is here already is not verified again.
-        let held = self.orders.get(&signed.digest()).filter(|_held| position.is_none());
-        if held.is_some_and(|held| held.signatures() == signed.signatures()) {
-            return Ok(Response::Done);
         }
         // A later charter may have another roll: an order is good in the log if any version's quorum signed it.
         let mut verdict = Err(order_refusal("no charter"));
@@ -227,6 +230,7 @@ impl Release {
             self.admitting.insert(order);
         }
         let value = signed.encode();
+        self.envelopes.insert(Digest::of(&value));
         let key = self.log_entry(position, order, LogEntry::Order(signed.clone()));
         outputs.push(Output::Persist(Record { kind: RecordKind::Order, key, value: value.clone() }));
         outputs.push(Output::Announce(Announcement::Order(value.into())));
@@ -309,14 +313,13 @@ impl Release {
         catalog: &Catalog,
         outputs: &mut Vec<Output>,
     ) -> Result<Response, Refusal> {
+        if position.is_none() && self.envelopes.contains(&Digest::of(bytes)) {
+            return Ok(Response::Done);
+        }
         let signed = Signed::<ReleaseNotice>::decode(bytes).map_err(order_refusal)?;
         let notice = signed.document();
         if notice.state != catalog.state() {
             return Err(order_refusal("the notice is of another state"));
-        }
-        let released = (notice.site.clone(), notice.order, notice.database.clone(), notice.sequence);
-        if position.is_none() && self.noticed.contains(&released) {
-            return Ok(Response::Done);
         }
         let site = catalog.charter().site(&notice.site);
         let site = site.ok_or_else(|| order_refusal(format!("no site {} in the charter", notice.site)))?;
@@ -338,6 +341,7 @@ impl Release {
             return;
         }
         let value = signed.encode();
+        self.envelopes.insert(Digest::of(&value));
         let key = self.log_entry(position, signed.digest(), LogEntry::Notice(signed));
         outputs.push(Output::Persist(Record { kind: RecordKind::Notice, key, value: value.clone() }));
         outputs.push(Output::Announce(Announcement::Notice(value.into())));

@@ -53,3 +53,41 @@ fn the_same_config_gives_the_same_trace() {
     other.timeline.push(Happening { at_ms: 50_000, action: Action::CrashHome { down_ms: 1 } });
     assert_ne!(report(&other).trace_digest, first.trace_digest);
 }
+
+/// Prints what the next test compares.
+#[test]
+fn prints_its_digests() {
+    for seed in [0, 1, 6] {
+        println!("trace {}", report(&Config::from_seed(seed)).trace_digest);
+    }
+}
+
+#[test]
+fn two_processes_give_the_same_traces() {
+    let digests = || {
+        let mut process = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = process.args(["--exact", "prints_its_digests", "--nocapture"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines()
+            .filter_map(|line| line.split_once("trace "))
+            .map(|(_, digest)| digest.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let first = digests();
+    assert_eq!(first.len(), 3);
+    assert_eq!(first, digests());
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    assert_eq!(simulator::world::swarm(0..12, 1).unwrap(), simulator::world::swarm(0..12, 3).unwrap());
+}
+
+#[test]
+fn a_config_is_text_and_back() {
+    for seed in 0..20 {
+        let config = Config::from_seed(seed);
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
+    }
+}

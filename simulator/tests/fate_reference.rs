@@ -37,10 +37,10 @@ fn repaired(n: usize, loss_per_year: f64, repair: Law) -> Vec<Site> {
 #[test]
 fn losses_with_repair() {
     for (id, n, k, loss, repair, replications) in
-        [("A1b", 2, 1, 0.1, 52.1775, 10_000_000), ("A3b", 9, 6, 1.0, 12.0, 400_000)]
+        [("A1b", 2, 1, 0.1, 52.1775, 4_000_000), ("A3b", 9, 6, 1.0, 12.0, 400_000)]
     {
         let plan = model(1.0, k, k, repaired(n, loss, exponential(1.0 / repair)));
-        meets(id, &simulate(&plan, replications).loss.by_horizon, 0.03);
+        meets(id, &simulate(&plan, replications).loss.by_horizon, 0.04);
     }
     let never = sites(5, &Site { loss: Some(exponential(20.0)), ..Site::new("") });
     meets("A8b", &simulate(&model(10.0, 3, 3, never), 400_000).loss.by_horizon, 0.01);
@@ -91,11 +91,8 @@ impl Inverse for Estimate {
 
 #[test]
 fn rot_between_audits() {
+    // The rows are too rare to count, but one; they are weighted in `fate_rare.rs`. Faster rot, over many audits.
     let rotting = |per_year| sites(9, &Site { rot_per_year: per_year, ..Site::new("") });
-    let mut plan = model(1.0, 5, 5, rotting(0.05));
-    plan.policy = Policy { audit_years: Some(1.0), ..Policy::default() };
-    meets("B1_365d", &simulate(&plan, 20_000_000).loss.by_horizon, 0.05);
-    // Faster rot, over many audits.
     let mut plan = model(10.0, 5, 5, rotting(1.0));
     plan.policy.audit_years = Some(0.25);
     let wanted = simulator::fate::exact::disclosure::lost_between_audits(9, 5, 1.0, 10.0, 0.25).unwrap();
@@ -122,18 +119,16 @@ fn struck(n: usize, members: &[Vec<usize>], effect: Effect, per_year: f64, site:
 #[test]
 fn disclosure() {
     let seized = Site { seized_per_year: 0.01, ..Site::new("") };
-    meets("I2", &simulate(&model(10.0, 5, 5, sites(9, &seized)), 10_000_000).disclosure.by_horizon, 0.02);
+    meets("I2", &simulate(&model(10.0, 5, 5, sites(9, &seized)), 3_000_000).disclosure.by_horizon, 0.03);
     let blocs = |sizes: &[usize]| plans::blocs(sizes);
-    for (id, sizes) in [("I5", [4, 3, 2]), ("I6", [5, 2, 2])] {
-        let plan = struck(9, &blocs(&sizes), Effect::Seized, 0.001, &seized);
-        meets(id, &simulate(&plan, 10_000_000).disclosure.by_horizon, 0.06);
-    }
+    let plan = struck(9, &blocs(&[5, 2, 2]), Effect::Seized, 0.001, &seized);
+    meets("I6", &simulate(&plan, 2_000_000).disclosure.by_horizon, 0.03);
     let failing = Site { loss: Some(exponential(20.0)), ..Site::new("") };
     let plan = struck(9, &blocs(&[4, 3, 2]), Effect::Lost, 0.001, &failing);
-    meets("I7", &simulate(&plan, 8_000_000).loss.by_horizon, 0.05);
+    meets("I7", &simulate(&plan, 3_000_000).loss.by_horizon, 0.05);
     let mut plan = model(1.0, 5, 6, sites(9, &failing));
     plan.code.threshold = 6;
-    meets("I8", &simulate(&plan, 4_000_000).loss.by_horizon, 0.05);
+    meets("I8", &simulate(&plan, 2_000_000).loss.by_horizon, 0.05);
     // A refresh: hazards so high that counting sees it; the captured are whole again at once.
     let copied = Site { copied_per_year: 1.0, ..Site::new("") };
     let mut plan = model(5.0, 5, 5, sites(9, &copied));
@@ -173,7 +168,7 @@ fn a_timeline() {
     let mut plan = model(335.0 * DAY, 5, 5, repaired(9, 0.05, exponential(30.0 / 365.25)));
     let blow = Blow { for_good: true, ..Blow::on_all(Effect::Lost) };
     plan.timeline = vec![Timed { name: "home occupied".into(), at_years: 0.0, targets: vec![0, 4, 7], blow }];
-    let found = simulate(&plan, 2_000_000);
+    let found = simulate(&plan, 600_000);
     meets("P2", &found.loss.by_horizon, 0.03);
     assert_eq!(found.loss.causes[0].together, ["home occupied", "site lost"]);
 }

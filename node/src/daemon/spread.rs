@@ -1,7 +1,7 @@
 //! Bringing documents to the other sites, and asking them for what was missed.
 //!
 //! Pushing makes news quick, asking makes it sure: every site asks every other one in turn for newer charters,
-//! manifests, receipts and releases. So a site that was off learns what happened from whoever is there.
+//! manifests, proofs of forks, receipts and releases. So a site that was off learns what happened from whoever is there.
 
 use std::time::Duration;
 

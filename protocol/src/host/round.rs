@@ -52,6 +52,8 @@ enum Step {
     LookForFork {
         from_sequence: u64,
     },
+    /// Two sites of one branch agree, and only one may know of the other branch.
+    Forks,
     Receipts,
     Done,
 }
@@ -83,6 +85,7 @@ impl Round {
             Step::LookForFork { from_sequence } => {
                 Some(Request::Manifests { database: database()?, from_sequence: *from_sequence })
             }
+            Step::Forks => Some(Request::Forks { database: database()? }),
             Step::Receipts => {
                 let sequence = catalog.history(self.databases.front()?).map_or(0, History::head_sequence);
                 Some(Request::Receipts { database: database()?, sequence })
@@ -135,11 +138,15 @@ impl Round {
             }
             (Step::LookForFork { from_sequence }, Response::Documents(manifests)) => {
                 if manifests.is_empty() {
-                    self.look_for_receipts(catalog);
+                    self.look_for_proofs(catalog);
                     return Ok(Vec::new());
                 }
                 *from_sequence += manifests.len() as u64;
                 Ok(vec![Announcement::Manifests(manifests)])
+            }
+            (Step::Forks, Response::Documents(proofs)) => {
+                self.look_for_receipts(catalog);
+                Ok(proofs.into_iter().map(Announcement::Fork).collect())
             }
             (Step::Receipts, Response::Documents(receipts)) => {
                 self.next_database();
@@ -174,10 +181,10 @@ impl Round {
             Step::LookForFork { from_sequence } => {
                 // Refused: the proof is made and spread, or the site shows rubbish.
                 if told.is_err() || *from_sequence > here {
-                    self.look_for_receipts(catalog);
+                    self.look_for_proofs(catalog);
                 }
             }
-            Step::Charters | Step::Log { .. } | Step::Head | Step::Receipts | Step::Done => {}
+            Step::Charters | Step::Log { .. } | Step::Head | Step::Forks | Step::Receipts | Step::Done => {}
         }
     }
 
@@ -202,7 +209,17 @@ impl Round {
         if is_other_branch {
             self.step = Step::LookForFork { from_sequence: 1 };
         } else {
+            self.look_for_proofs(catalog);
+        }
+    }
+
+    /// A proof that was announced while this site was away is asked for, until one is here: one is an alarm.
+    fn look_for_proofs(&mut self, catalog: &Catalog) {
+        let is_known = self.history(catalog).is_some_and(|history| history.forks().next().is_some());
+        if is_known {
             self.look_for_receipts(catalog);
+        } else {
+            self.step = Step::Forks;
         }
     }
 

@@ -49,9 +49,9 @@ pub(super) fn run_sweep(arguments: &SweepArguments, json: bool) -> Result<(), Fa
     if let Some(given) = &arguments.refresh {
         grid.refresh_years = refreshes(given).map_err(|why| Failure::usage(format!("--refresh {given}: {why}")))?;
     }
-    let missions = run::checked_missions(arguments.missions)?;
+    let options = estimate::variant(&scenario, run::checked_missions(arguments.missions)?);
     let bar = progress::bar("codes");
-    let estimate = |model: &_| estimate::of_model(&scenario, model, missions, &|_, _| ());
+    let estimate = |model: &_| estimate::of_model(&scenario, model, &options, &|_, _| ());
     let seen = |done: usize, of: usize| progress::at(&bar, done as u64, of as u64);
     let frontier: Frontier = sweep(&model, &grid, &scenario.target, estimate, seen)?;
     bar.finish_and_clear();

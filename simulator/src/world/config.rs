@@ -310,6 +310,33 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether it is about this database.
+    #[must_use]
+    pub fn is_about(&self, name: &DatabaseName) -> bool {
+        match self {
+            Self::Publish { database }
+            | Self::Restore { database }
+            | Self::ReplaceWriter { database }
+            | Self::StealWriter { database, .. }
+            | Self::CaptureOfficials { database, .. } => database == name,
+            Self::Replace { .. }
+            | Self::Crash { .. }
+            | Self::CrashHome { .. }
+            | Self::LoseHome
+            | Self::Lose { .. }
+            | Self::Partition { .. }
+            | Self::OneWay { .. }
+            | Self::Rot { .. }
+            | Self::FullDisk { .. }
+            | Self::SlowDisk { .. }
+            | Self::StepClock { .. }
+            | Self::Lie { .. }
+            | Self::Copy { .. } => false,
+        }
+    }
+}
+
 /// How a site lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

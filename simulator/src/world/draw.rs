@@ -154,7 +154,7 @@ impl Draw {
             for _ in 0..self.stream.between(1, 3) {
                 self.add(config, Action::Publish { database: database.name.clone() });
             }
-            for _ in 0..self.stream.below(3) {
+            for _ in 0..self.stream.below(2) {
                 self.add(config, Action::Restore { database: database.name.clone() });
             }
             if self.stream.chance(0.15) {

@@ -54,7 +54,11 @@ async fn shard(
     let root = live.stripe.root(index)?;
     let (response, body) = port.call_with(node, caller, Request::Shard { root }, None).await.ok()?;
     let (Response::Body { .. }, Some(body)) = (response, body) else { return None };
-    UncheckedShard::new(index, body.to_vec()).verify(&root).ok()
+    let verified = UncheckedShard::new(index, body.to_vec()).verify(&root).ok();
+    if verified.is_none() {
+        port.note(Note::Reached("a wrong shard was thrown away"));
+    }
+    verified
 }
 
 /// Remakes the shard of one site from those of the others.
@@ -67,6 +71,7 @@ pub async fn remake(
     index: ShardIndex,
 ) -> Option<Bytes> {
     let payload = payload(port, caller, links, live, Some(site)).await?;
+    port.note(Note::Reached("a shard was remade"));
     let reference = Reference::new(live.layout.parameters()).ok()?;
     encode_shard(&reference, &live.layout, &payload, index).ok().map(Into::into)
 }

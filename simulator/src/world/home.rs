@@ -28,6 +28,9 @@ use seal::{SealedSnapshot, Waiting};
 
 /// Pause before a snapshot that is not durable is tried again.
 const RETRY_MS: u64 = 15_000;
+/// The real program makes a new snapshot on every run; here only every so many runs, when the last one is still not durable.
+/// Its stripes may be lost at too many sites, and then the plaintext at home is the last copy.
+const RUNS_OF_ONE_SNAPSHOT: u32 = 3;
 
 /// What clients tell the world.
 #[derive(Clone, Debug)]
@@ -81,6 +84,8 @@ pub enum Note {
         /// Why.
         why: String,
     },
+    /// Something happened that a swarm must reach now and then.
+    Reached(&'static str),
     /// For the trace.
     Said(String),
 }
@@ -92,6 +97,8 @@ pub(super) struct HomeDatabase {
     /// It changed since the last manifest was signed.
     dirty: bool,
     outbox: Option<SealedSnapshot>,
+    /// Runs that could not make the snapshot in the outbox durable.
+    failed_runs: u32,
     last_signed: Option<(u64, Digest)>,
     waiting: BTreeMap<u64, Waiting>,
     next_stripe: u64,
@@ -152,7 +159,18 @@ impl HomeDisk {
             .map(|(name, change_bytes)| {
                 let source = Source::new(change_bytes, &mut stream);
                 let waiting = BTreeMap::new();
-                (name, HomeDatabase { source, dirty: false, outbox: None, last_signed: None, waiting, next_stripe: 1 })
+                (
+                    name,
+                    HomeDatabase {
+                        source,
+                        dirty: false,
+                        outbox: None,
+                        failed_runs: 0,
+                        last_signed: None,
+                        waiting,
+                        next_stripe: 1,
+                    },
+                )
             })
             .collect();
         Self { databases, chain, writers, queue: VecDeque::new(), stream }
@@ -252,10 +270,15 @@ impl Home {
         let is_dirty = self.with(&entry.name, |home| home.dirty).unwrap_or(false);
         // Under a newer charter nobody gives receipts for it any more: the next snapshot takes it along.
         let is_of_today = outbox.charter() == survey.catalog.charters().newest().digest();
+        let failed_runs = self.with(&entry.name, |home| {
+            home.failed_runs = if outcome == Outcome::Durable { 0 } else { home.failed_runs + 1 };
+            home.failed_runs
+        });
+        let is_stuck = failed_runs.is_some_and(|runs| runs > 0 && runs.is_multiple_of(RUNS_OF_ONE_SNAPSHOT));
         match outcome {
             Outcome::Never => Some(Outcome::Never),
             Outcome::Durable | Outcome::NotYet(_) if is_dirty => None,
-            Outcome::NotYet(_) if !is_of_today => None,
+            Outcome::NotYet(_) if !is_of_today || is_stuck => None,
             Outcome::Durable | Outcome::NotYet(_) => Some(outcome),
         }
     }

@@ -169,6 +169,6 @@ impl Invariants {
 
 /// Who could read a snapshot, and whether it can still be restored; for reports.
 pub mod verdict {
-    pub use super::durability::{Standing, open_from_disks, standing};
+    pub use super::durability::{Standing, held_by, open_from_disks, standing};
     pub use super::secrecy::readers;
 }

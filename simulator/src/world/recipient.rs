@@ -156,7 +156,10 @@ impl Restore {
             let manifest = manifest.ok_or("no such snapshot")?;
             match self.open(&survey, &manifest).await {
                 Ok(plaintext) => return Ok((manifest, plaintext)),
-                Err(error) => why = error,
+                Err(error) => {
+                    why = error;
+                    self.port.note(Note::Reached("a snapshot was passed over"));
+                }
             }
         }
         Err(why)
@@ -209,8 +212,23 @@ impl Restore {
         else {
             return None;
         };
-        let binding = release_context(order, document, site);
-        let opened = open_sealed(&self.recipient.sealing, &binding, &sealed).ok()?;
+        let share = self.check(manifest, site, expected, &sealed);
+        if share.is_none() {
+            self.port.note(Note::Reached("a wrong share was thrown away"));
+        }
+        share
+    }
+
+    fn check(
+        &self,
+        manifest: &Signed<Manifest>,
+        site: &SiteName,
+        expected: ShareIndex,
+        sealed: &[u8],
+    ) -> Option<Share> {
+        let document = manifest.document();
+        let binding = release_context(self.order.digest(), document, site);
+        let opened = open_sealed(&self.recipient.sealing, &binding, sealed).ok()?;
         let share = Share::from_bytes(&opened).ok()?;
         let commitments = document.custody.commitments().ok()?;
         verify_share(&share, expected, usize::from(document.custody.threshold), &commitments).ok()?;

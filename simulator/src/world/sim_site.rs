@@ -374,7 +374,9 @@ impl SimSite {
                 self.respond(node, call, caller, response, None, out);
             }
             Origin::Conversation(peer) => self.told(now, peer, result.map(drop), out),
-            Origin::Nobody => {}
+            Origin::Nobody => {
+                out.extend(result.err().map(|refusal| Effect::Fact(Fact::Refused(refusal.code))));
+            }
         }
     }
 

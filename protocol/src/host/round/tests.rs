@@ -42,11 +42,11 @@ fn a_round_brings_charters_manifests_receipts_and_releases() {
     assert_eq!(history.head().map(Signed::digest), Some(two.manifest.digest()));
     assert_eq!(history.receipts(2).count(), 1, "of the newest snapshot");
     assert_eq!((lacks.release.log().len(), log_position), (1, 1));
-    assert_eq!(asked.len(), 6, "charters, log, log again, head, manifests, receipts: {asked:?}");
+    assert_eq!(asked.len(), 7, "charters, log, log again, head, manifests, forks, receipts: {asked:?}");
 
     let (asked, log_position) = ask_round(&mut lacks, &knows, log_position);
     assert_eq!(log_position, 1);
-    assert_eq!(asked.len(), 4, "charters, log, head, receipts of the others: {asked:?}");
+    assert_eq!(asked.len(), 5, "charters, log, head, forks, receipts of the others: {asked:?}");
 }
 
 #[test]
@@ -61,6 +61,20 @@ fn a_round_finds_that_the_other_site_follows_another_branch() {
     }
     ask_round(&mut site, &peer, 0);
     assert_eq!(site.catalog.history(&database()).unwrap().forks().count(), 1);
+}
+
+#[test]
+fn a_round_brings_the_proof_of_a_fork_to_a_site_of_the_same_branch() {
+    let mut state = State::new();
+    let (left, right) = (state.snapshot(None, 1), state.snapshot(None, 2));
+    let (mut site, mut peer) = (state.site(0), state.site(1));
+    site.publish(state.writer.public(), &left).unwrap();
+    peer.publish(state.writer.public(), &left).unwrap();
+    assert!(peer.publish(state.writer.public(), &right).is_err(), "it tells the others, and this site is away");
+    ask_round(&mut site, &peer, 0);
+    assert_eq!(site.catalog.history(&database()).unwrap().forks().count(), 1);
+    let (asked, _log_position) = ask_round(&mut site, &peer, 0);
+    assert!(!asked.iter().any(|request| matches!(request, Request::Forks { .. })), "one is enough");
 }
 
 #[test]

@@ -44,7 +44,8 @@ fn variants(report: &mut Report, code: Code) -> Result<(), Failure> {
     let scenario = &report.scenario;
     let model = fate::model(scenario, code);
     let missions = scenario.run.missions.min(VARIANT_MISSIONS_MAX);
-    let estimate = |model: &_| estimate::of_model(scenario, model, missions, &|_, _| ());
+    let options = estimate::variant(scenario, missions);
+    let estimate = |model: &_| estimate::of_model(scenario, model, &options, &|_, _| ());
     let bar = progress::bar("other codes");
     let seen = |done: usize, of: usize| progress::at(&bar, done as u64, of as u64);
     report.frontier = Some(sweep(&model, &Grid::around(&model), &scenario.target, estimate, seen)?);

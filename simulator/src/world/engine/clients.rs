@@ -114,7 +114,7 @@ impl World<'_> {
             chain: self.cast.chain.clone(),
             nodes: self.home.nodes.clone(),
             port: port.clone(),
-            comes_back: self.recipients.chance(0.3),
+            comes_back: self.recipients.chance(0.15),
         };
         let node = self.client_node();
         self.spawn(node, port, recipient::run(restore));
@@ -159,6 +159,7 @@ impl World<'_> {
                 self.ending.note_failed_restore(node, &format!("{database}: {why}"));
                 self.note_failed_restore(database, why.clone());
             }
+            Note::Reached(what) => self.reach(what),
             Note::Said(_) => {}
         }
         self.facts.push_back((node, Fact::Noted(note)));

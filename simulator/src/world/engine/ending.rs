@@ -7,7 +7,7 @@ use protocol::document::Selector;
 use protocol::identifier::DatabaseName;
 
 use super::{Event, World, node_id};
-use crate::world::invariant::verdict::{readers, standing};
+use crate::world::invariant::verdict::{held_by, readers, standing};
 use crate::world::invariant::{Broken, liveness};
 use crate::world::report::{Report, SnapshotReport};
 use crate::world::trace::{NodeId, TraceEvent};
@@ -114,27 +114,34 @@ impl World<'_> {
         liveness::converged(&scene)
     }
 
-    /// Of every database the latest snapshot is restored. Where two histories are known, officials must name a snapshot:
-    /// the newest that home knew to be durable.
+    /// Of every database the latest snapshot is restored. Where two histories are known, or the latest cannot be had,
+    /// officials must name a snapshot: the newest that home knew to be durable and the members can still give. (A site
+    /// that was replaced keeps its share of older snapshots and gives it to nobody: shares are not dealt anew yet.)
     fn begin_last_restores(&mut self) {
         let mut last = BTreeSet::new();
         for database in self.config.databases.iter().map(|database| database.name.clone()).collect::<Vec<_>>() {
-            let Some(durable) = self.newest_durable(&database) else { continue };
-            let is_stolen = self.chronicle.stolen.contains(&database);
-            let selector = if is_stolen { Selector::Sequence(durable) } else { Selector::Latest };
+            let (newest, restorable) = self.newest(&database);
+            let Some(restorable) = restorable else { continue };
+            let is_plain = newest == Some(restorable) && !self.chronicle.stolen.contains(&database);
+            let selector = if is_plain { Selector::Latest } else { Selector::Sequence(restorable) };
             last.extend(self.restore(&database, selector));
         }
         self.ending.last_restores = Some(last);
     }
 
-    /// The newest snapshot that home held for durable and that the standing sites can give.
-    fn newest_durable(&self, database: &DatabaseName) -> Option<u64> {
+    /// The newest snapshot that home signed; the newest of those that it held for durable that the members can give.
+    fn newest(&self, database: &DatabaseName) -> (Option<u64>, Option<u64>) {
         let scene = self.scene();
-        let durable = self.chronicle.authored.iter().filter(|(_digest, authored)| authored.durable_at.is_some());
-        let restorable =
-            durable.filter(|(digest, _)| standing(&scene, digest).is_ok_and(|standing| standing.is_enough()));
-        let places = restorable.filter_map(|(digest, _authored)| self.chronicle.places.get(digest));
-        places.filter(|(name, _sequence)| name == database).map(|(_name, sequence)| *sequence).max()
+        let authored = || {
+            let of = |digest| self.chronicle.places.get(digest).filter(|(name, _sequence)| name == database);
+            self.chronicle.authored.iter().filter_map(move |(digest, one)| Some((digest, one, of(digest)?.1)))
+        };
+        let can_be_had = |digest| {
+            let held = held_by(&scene, liveness::members(&scene), digest);
+            held.is_ok_and(|held| held.is_enough())
+        };
+        let durable = authored().filter(|(digest, one, _)| one.durable_at.is_some() && can_be_had(digest));
+        (authored().map(|(_, _, sequence)| sequence).max(), durable.map(|(_, _, sequence)| sequence).max())
     }
 
     fn judge_last_restores(&mut self) {

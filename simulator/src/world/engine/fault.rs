@@ -213,6 +213,8 @@ impl World<'_> {
                 let key = self.cast.writer(database, self.cast.writer_number(database));
                 self.home.disk.borrow_mut().writers.insert(database.clone(), key.into());
                 self.adopt(&signed.encode());
+                // Only what the new writer signs vouches for what the old one did.
+                self.publish(database);
             }
             Err(why) => self.trace(self.home_node(), &TraceEvent::Said(format!("the writer stays: {why}"))),
         }

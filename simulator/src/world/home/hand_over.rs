@@ -244,6 +244,7 @@ pub(super) async fn deliver_waiting(home: &Home, survey: &mut Survey, database: 
             Some(hand_over(&home.port, writer.public(), *node, &snapshot, Some(share), &[]))
         });
         for (receipt, _lacks) in join_all(offers).await.into_iter().flatten() {
+            home.port.note(Note::Reached("a share that waited was delivered"));
             learn_receipt(survey, receipt.as_deref());
         }
         strike_off(home, survey, database, sequence).await;

@@ -92,10 +92,22 @@ impl Standing {
 /// # Errors
 /// Nobody keeps its manifest.
 pub fn standing(scene: &Scene<'_>, manifest: &Digest) -> Result<Standing, String> {
+    held_by(scene, scene.standing(), manifest)
+}
+
+/// What the disks of these sites hold of a snapshot.
+///
+/// # Errors
+/// Nobody keeps its manifest.
+pub fn held_by<'a>(
+    scene: &Scene<'_>,
+    sites: impl Iterator<Item = &'a SimSite>,
+    manifest: &Digest,
+) -> Result<Standing, String> {
     let chapter = scene.chronicle.chapters.get(manifest);
     let Chapter { signed, live } = chapter.ok_or_else(|| format!("nobody keeps manifest {}", manifest.short()))?;
     let document = signed.document();
-    let by_name: BTreeMap<&SiteName, &SimSite> = scene.standing().map(|site| (&site.keys.name, site)).collect();
+    let by_name: BTreeMap<&SiteName, &SimSite> = sites.map(|site| (&site.keys.name, site)).collect();
     let is_sound = |site: &&SiteName, root: Option<Digest>| {
         root.zip(by_name.get(*site)).is_some_and(|(root, site)| site.disk.sound(&root).is_some())
     };
