@@ -137,7 +137,7 @@ pub fn hours(hours: f64) -> String {
     } else if seconds < 90.0 {
         format!("{} s", number(seconds, 2))
     } else if seconds < 3570.0 {
-        format!("{} min", number(libm::round(seconds / 60.0), 2))
+        format!("{} min", libm::round(seconds / 60.0))
     } else if seconds < 86_400.0 {
         two(3600.0, "h", 60.0, "min")
     } else if hours < 60.0 * 24.0 {

@@ -151,7 +151,18 @@ fn code(point: &Point, refresh: &str, judged: bool) -> Markup {
 }
 
 pub(super) fn sensitivity(sensitivity: &Sensitivity) -> Result<Markup, PlotError> {
-    let Some(svg) = plot::tornado::tornado(sensitivity)? else { return Ok(html! {}) };
+    if sensitivity.swings.is_empty() {
+        return Ok(html! {});
+    }
+    let Some(svg) = plot::tornado::tornado(sensitivity)? else {
+        return Ok(html! {
+            h2 { "What matters" }
+            p {
+                "Each of " (words::counted(sensitivity.swings.len(), "assumption")) " was halved and doubled by itself, and still "
+                "nothing was seen: so many missions do not tell."
+            }
+        });
+    };
     let caption = html! {
         "What becomes of each figure, as a multiple of what it is, when one assumption is halved (light) or doubled (dark) and all "
         "others stay. Pale where the 95 % intervals of both overlap, so that the missions do not tell them apart. Of a figure "

@@ -12,8 +12,9 @@ use crate::scenario::{Scenario, When};
 
 /// Events of the timeline that are marked and listed.
 const MARKS_MAX: usize = 24;
-/// Causes that are listed.
+/// Causes that are listed, if they have this share at least; the likeliest always.
 const CAUSES_MAX: usize = 5;
+const SHARE_MIN: f64 = 0.005;
 
 pub(super) fn curves(scenario: &Scenario, outcome: &Outcome) -> Result<Markup, PlotError> {
     let mut dated: Vec<(f64, &str)> = scenario
@@ -61,9 +62,11 @@ pub(super) fn causes(outcome: &Outcome) -> Markup {
 }
 
 fn rows(name: &str, causes: &[Cause]) -> Markup {
-    let rest: f64 = causes.iter().skip(CAUSES_MAX).map(|cause| cause.share).sum();
+    let shown = causes.iter().take(CAUSES_MAX).take_while(|cause| cause.share >= SHARE_MIN).count().max(1);
+    let rest: f64 = causes.iter().skip(shown).map(|cause| cause.share).sum();
+    let small = if rest < 0.001 { "below 0.1 %".to_owned() } else { percent(rest, 2) };
     html! {
-        @for (at, cause) in causes.iter().take(CAUSES_MAX).enumerate() {
+        @for (at, cause) in causes.iter().take(shown).enumerate() {
             tr {
                 th { @if at == 0 { (name) } }
                 td { (words::causes(cause)) }
@@ -71,7 +74,7 @@ fn rows(name: &str, causes: &[Cause]) -> Markup {
             }
         }
         @if rest > 0.0 {
-            tr { th {} td { (words::counted(causes.len() - CAUSES_MAX, "other set")) } td.number { (set(&percent(rest, 2))) } }
+            tr { th {} td { (words::counted(causes.len() - shown, "other set")) } td.number { (small) } }
         }
     }
 }

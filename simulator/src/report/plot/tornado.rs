@@ -6,7 +6,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 use super::{Area, FAINT, GREY, INK, PlotError, TEXT, WIDTH, colour, shortened, style, svg};
 use crate::analysis::figures::{Figure, Figures, ranked};
 use crate::analysis::sensitivity::{Sensitivity, Swing};
-use crate::report::number::written;
+use crate::report::number::{number, trimmed};
 
 /// Factors that are shown.
 const ROWS_MAX: usize = 14;
@@ -17,10 +17,10 @@ const GAP: i32 = 36;
 /// The widest bar goes to this factor at least, and at most to the second.
 const REACH: (f64, f64) = (2.0, 100.0);
 
-/// The plot; `None` where nothing was varied.
+/// The plot; `None` where nothing was varied, or nothing was seen.
 pub(crate) fn tornado(sensitivity: &Sensitivity) -> Result<Option<String>, PlotError> {
     let shown: Vec<&Swing> = sensitivity.swings.iter().take(ROWS_MAX).collect();
-    if shown.is_empty() {
+    if !shown.iter().any(|swing| Figure::ALL.iter().any(|figure| is_seen(&sensitivity.base, swing, *figure))) {
         return Ok(None);
     }
     let rows = i32::try_from(shown.len()).unwrap_or(0);
@@ -39,6 +39,11 @@ pub(crate) fn tornado(sensitivity: &Sensitivity) -> Result<Option<String>, PlotE
         Ok(())
     })?;
     Ok(Some(drawn))
+}
+
+/// Whether the figure is above zero for any of the three.
+fn is_seen(base: &Figures, swing: &Swing, figure: Figure) -> bool {
+    [base, &swing.halved, &swing.doubled].iter().any(|figures| figures.get(figure).estimate > 0.0)
 }
 
 fn draw_column(
@@ -61,8 +66,7 @@ fn draw_column(
     let known = shown.iter().map(|swing| ratios(swing)).filter(|(half, double)| is_known(*half) && is_known(*double));
     let reach = known.flat_map(|(half, double)| [half, double]).map(|ratio| ratio.max(1.0 / ratio));
     let reach = reach.fold(REACH.0, f64::max).min(REACH.1);
-    let seen = |figures: &Figures| figures.get(figure).estimate > 0.0;
-    if !seen(base) && !shown.iter().any(|swing| seen(&swing.halved) || seen(&swing.doubled)) {
+    if !shown.iter().any(|swing| is_seen(base, swing, figure)) {
         let style = style(GREY, TEXT - 3.0, HPos::Center, VPos::Center);
         area.draw(&Text::new("not seen", (middle, i32::midpoint(TOP, bottom)), style))?;
         return Ok(());
@@ -71,13 +75,15 @@ fn draw_column(
         let share = libm::log(ratio.clamp(1.0 / reach, reach)) / libm::log(reach);
         middle + pixels(share * f64::from(right - left) / 2.0)
     };
-    for (ratio, text) in [
-        (1.0 / reach, format!("\u{f7}{}", written(reach))),
-        (1.0, "1".to_owned()),
-        (reach, format!("\u{d7}{}", written(reach))),
-    ] {
+    let limit = trimmed(&number(reach, 2));
+    let ends = [
+        (1.0 / reach, format!("\u{f7}{limit}"), HPos::Left),
+        (1.0, "1".to_owned(), HPos::Center),
+        (reach, format!("\u{d7}{limit}"), HPos::Right),
+    ];
+    for (ratio, text, anchor) in ends {
         let x = place(ratio);
-        area.draw(&Text::new(text, (x, 50), style(GREY, TEXT - 4.0, HPos::Center, VPos::Top)))?;
+        area.draw(&Text::new(text, (x, 50), style(GREY, TEXT - 4.0, anchor, VPos::Top)))?;
         area.draw(&PathElement::new(vec![(x, TOP - 6), (x, bottom)], FAINT.stroke_width(2)))?;
     }
     for (row, swing) in (0..).zip(shown) {
