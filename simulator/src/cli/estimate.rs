@@ -32,7 +32,7 @@ pub(super) fn outcome(scenario: &Scenario, code: Code) -> Result<Outcome, Failur
 /// What a variant of a plan is asked: fewer missions than the plan itself, and rare events to within a tenth.
 pub(super) fn variant(scenario: &Scenario, missions: u64) -> Options {
     let seed = scenario.run.seed;
-    Options { seed, replications: missions, relative_error: 0.1, rare_replications_max: 1_000, ..Options::default() }
+    Options { seed, replications: missions, relative_error: 0.1, rare_replications_max: 200, ..Options::default() }
 }
 
 /// The outcome of a model made from `scenario`.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, print, progress};
+use crate::world::shrink::shrink;
 use crate::world::swarm::{SwarmReport, swarm};
 use crate::world::{self, Config};
 
@@ -40,13 +41,15 @@ pub(super) fn run_swarm(arguments: &SwarmArguments, json: bool) -> Result<(), Fa
     let bar = progress::bar("runs");
     let Range { start, end } = arguments.seeds;
     let mut sum: Option<SwarmReport> = None;
-    for from in (start..end).step_by(BATCH as usize) {
+    let mut from = start;
+    while from < end {
         let part = swarm(from..end.min(from + BATCH), threads).map_err(Failure::usage)?;
         match &mut sum {
             None => sum = Some(part),
             Some(sum) => add(sum, part),
         }
-        progress::at(&bar, (from + BATCH).min(end) - start, end - start);
+        from = end.min(from + BATCH);
+        progress::at(&bar, from - start, end - start);
     }
     bar.finish_and_clear();
     let report = sum.ok_or_else(|| Failure::usage("no seeds"))?;
@@ -91,6 +94,17 @@ fn in_words(report: &SwarmReport) -> String {
     text
 }
 
+fn shrunk(config: &Config, json: bool) -> Result<(), Failure> {
+    match shrink(config, SHRINK_RUNS_MAX).map_err(Failure::usage)? {
+        Some(smallest) => {
+            let file = smallest.to_text().map_err(Failure::unexpected)?;
+            print(json, &smallest, || file)?;
+            Err(Failure::broken(format!("an invariant is broken: {}", smallest.violation)))
+        }
+        None => Err(Failure::usage("the run breaks no invariant: there is nothing to shrink")),
+    }
+}
+
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: legation-sim replay --seed 17 --from-line 200")]
@@ -107,16 +121,32 @@ pub(super) struct ReplayArguments {
     /// Print no lines, only how it ended.
     #[arg(long)]
     quiet: bool,
+    /// Plant this defect first (in a build with the feature `planted-bugs`), to see it found.
+    #[arg(long, value_name = "DEFECT")]
+    planted: Option<String>,
+    /// Make a run that breaks an invariant smaller while it still breaks the same one, and print it as a file for --config.
+    #[arg(long)]
+    shrink: bool,
 }
 
+/// Runs that shrinking may take.
+const SHRINK_RUNS_MAX: u32 = 2_000;
+
 pub(super) fn run_replay(arguments: &ReplayArguments, json: bool) -> Result<(), Failure> {
-    let config = match (&arguments.config, arguments.seed) {
+    let mut config: Config = match (&arguments.config, arguments.seed) {
         (Some(path), _) => {
             let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
             toml::from_str(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
         }
         (None, seed) => Config::from_seed(seed.unwrap_or_default()),
     };
+    if let Some(defect) = &arguments.planted {
+        let named = toml::Value::String(defect.clone()).try_into();
+        config.planted_bug = Some(named.map_err(|error: toml::de::Error| Failure::usage(error.message()))?);
+    }
+    if arguments.shrink {
+        return shrunk(&config, json);
+    }
     let report = if json || arguments.quiet {
         world::run(&config, &mut ())
     } else {

@@ -31,19 +31,10 @@ pub fn add(outcome: &mut Outcome, officials: Officials) -> Result<(), Impossible
         return Ok(());
     }
     let chance = quorum_captured(officials, outcome.horizon_years)?;
-    let either = |sites: f64| sites + chance * (1.0 - sites);
     let disclosure = &mut outcome.disclosure;
-    let (sites, both) = (disclosure.by_horizon.estimate, either(disclosure.by_horizon.estimate));
-    let with = |estimate: &Estimate| Estimate {
-        estimate: either(estimate.estimate),
-        low95: either(estimate.low95),
-        high95: either(estimate.high95),
-        // The part of the officials is exact: the error of the sites is all there is.
-        relative_error: estimate.relative_error.map(|error| error * estimate.estimate / either(estimate.estimate)),
-        method: estimate.method,
-    };
-    disclosure.by_horizon = with(&disclosure.by_horizon);
-    disclosure.independent = disclosure.independent.as_ref().map(with);
+    let (sites, both) = (disclosure.by_horizon.estimate, either(disclosure.by_horizon.estimate, chance));
+    disclosure.by_horizon = with(&disclosure.by_horizon, chance);
+    disclosure.independent = disclosure.independent.as_ref().map(|alone| with(alone, chance));
     if both > 0.0 {
         disclosure.causes.iter_mut().for_each(|cause| cause.share *= sites / both);
         disclosure.causes.push(Cause { together: vec![CAUSE.to_owned()], share: (both - sites) / both });
@@ -59,4 +50,21 @@ pub fn add(outcome: &mut Outcome, officials: Officials) -> Result<(), Impossible
         officials.quorum
     ));
     Ok(())
+}
+
+/// One of two independent events.
+fn either(first: f64, second: f64) -> f64 {
+    first + second * (1.0 - first)
+}
+
+/// An estimate of the sites together with the exact chance of the officials: the error of the sites is all there is.
+fn with(sites: &Estimate, officials: f64) -> Estimate {
+    let both = either(sites.estimate, officials);
+    Estimate {
+        estimate: both,
+        low95: either(sites.low95, officials),
+        high95: either(sites.high95, officials),
+        relative_error: sites.relative_error.map(|error| error * sites.estimate / both),
+        method: sites.method,
+    }
 }

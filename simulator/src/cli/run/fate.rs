@@ -11,7 +11,7 @@ use crate::scenario::select::bonds;
 use crate::scenario::{Code, Scenario, fate};
 
 /// A page asks some hundred variants of the plan; each with so many missions at most.
-const VARIANT_MISSIONS_MAX: u64 = 20_000;
+const VARIANT_MISSIONS_MAX: u64 = 5_000;
 
 pub(super) fn run(
     scenario: Scenario,
