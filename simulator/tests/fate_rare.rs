@@ -11,7 +11,7 @@ use simulator::fate::outcome::Estimate;
 use simulator::fate::rare;
 
 fn options() -> Options {
-    Options { seed: 20_261_126, ..Options::default() }
+    Options { seed: 20_261_126, relative_error: 0.01, rare_replications_max: 4_000_000, ..Options::default() }
 }
 
 fn meets(id: &str, found: &Estimate, wanted: f64) {
@@ -159,13 +159,8 @@ fn weighted_is_counted_where_both_see_it() {
     let mut plan = quiet_years(2.0, 7, 3, 0.3);
     plan.policy.detect_years = DAY;
     let blow = Blow { hits: Hits::Each { chance: 0.5 }, ..Blow::on_all(Effect::Seized) };
-    plan.groups = vec![Group {
-        name: "bloc".into(),
-        kind: GroupKind::Alliance,
-        members: vec![2, 3, 4],
-        per_year: 0.02,
-        blow,
-    }];
+    plan.groups =
+        vec![Group { name: "bloc".into(), kind: GroupKind::Alliance, members: vec![2, 3, 4], per_year: 0.02, blow }];
     plan.timeline = vec![Timed { name: "turned".into(), at_years: 0.5, targets: vec![5], blow }];
     let counted = run(&plan, &Options { replications: 400_000, ..options() }, &|_| ()).unwrap();
     let options = Options { relative_error: 0.02, ..options() };
