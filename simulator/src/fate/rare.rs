@@ -167,8 +167,8 @@ fn sample(plan: &Plan<'_>, target: Target, job: Job, purpose: Purpose, options: 
 /// Blocks in the first round. Each later one is as long as all before it: an error that is looked at too often is
 /// believed when it happens to be small, which makes estimates too low.
 const ROUND: u64 = 16;
-/// Replications of one block.
-const BLOCK: u64 = 1024;
+/// Replications of one block, or fewer where fewer are allowed in all.
+const BLOCK_MAX: u64 = 1024;
 
 fn sample_with<const LEVELS: usize>(
     plan: &Plan<'_>,
@@ -177,10 +177,11 @@ fn sample_with<const LEVELS: usize>(
     purpose: Purpose,
     options: &Options,
 ) -> Found {
+    let in_block = (options.rare_replications_max / ROUND).clamp(1, BLOCK_MAX);
     let block = |block: u64| {
         let mut walker = Walker::<LEVELS>::new(plan, target, Draw::new(options.seed, purpose, block));
         let mut moments = Moments::default();
-        for _ in 0..BLOCK {
+        for _ in 0..in_block {
             moments.add(match job {
                 Job::ByHorizon => walker.replicate(),
                 Job::Excursion => walker.excursion(),
@@ -200,7 +201,7 @@ fn sample_with<const LEVELS: usize>(
             by_step.iter_mut().zip(steps).for_each(|(sum, more)| *sum += more);
         }
         blocks += more;
-        let replications = blocks * BLOCK;
+        let replications = blocks * in_block;
         let by_horizon = weighted(replications, moments.sum, moments.squares, Method::Weighted);
         let is_enough = by_horizon.relative_error.is_some_and(|error| error <= options.relative_error);
         if is_enough || replications >= options.rare_replications_max {
