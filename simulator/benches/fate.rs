@@ -143,7 +143,8 @@ fn rare_events(criterion: &mut Criterion) {
         site.loss = Some(Law::Exponential { mean_years: 20.0 });
         site.repair = Some(Law::Exponential { mean_years: 30.0 / 365.25 });
     }
-    let options = Options { threads: Some(1), ..Options::default() };
+    let options =
+        Options { threads: Some(1), relative_error: 0.01, rare_replications_max: 4_000_000, ..Options::default() };
     let excursion = || rare::cycles(&plan, &options).unwrap().loss_per_excursion;
     let found = excursion();
     assert!((found.estimate / 6.729_895_864_708_525e-14 - 1.0).abs() < 0.03, "{found:?}");

@@ -16,7 +16,7 @@ use simulator::fate::outcome::{Method, Outcome};
 use simulator::fate::rare::{self, RareError};
 
 fn options(replications: u64) -> Options {
-    Options { seed: 7, replications, ..Options::default() }
+    Options { seed: 7, replications, relative_error: 0.01, rare_replications_max: 4_000_000, ..Options::default() }
 }
 
 fn simulate(plan: &Model, replications: u64) -> Outcome {

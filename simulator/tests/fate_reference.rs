@@ -13,7 +13,7 @@ mod plans;
 use plans::{DAY, exponential, model, reference, sites};
 use simulator::fate::engine::{Options, run};
 use simulator::fate::model::{
-    Blow, Code, Database, Effect, Group, GroupKind, Hits, Law, Model, Outage, Policy, Restore, Site, Timed,
+    Blow, Code, Database, Effect, Group, GroupKind, Hits, Law, Model, Outage, Restore, Site, Timed,
 };
 use simulator::fate::outcome::{Estimate, Outcome};
 

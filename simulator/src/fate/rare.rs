@@ -6,12 +6,14 @@
 //! of the true and the bent probability of every choice. The event can begin in one excursion only, so
 //! `P(event by T) = E[sum of the weights of the walks that reach it by T]`: no bias, whatever the bending.
 //!
-//! - The choice between going on and going back is bent to 4 in 5 (balanced failure biasing, Shahabuddin, Management
-//!   Science 40, 1994; Nicola, Shahabuddin and Nakayama, IEEE Trans. Reliability 50, 2001): the relative error stays
-//!   bounded however rare the event, because each of what leads towards it, groups among them, is as likely as any other.
-//! - What leads back may take a time of any law: the next failure is then bent to come before the known end of the repair.
-//!   Only the failures must come at constant rates; a plan in which sites age is refused.
-//! - Where no repair and no end of an epoch is due, the next failure is forced to come before the horizon.
+//! - Against what leads back at a rate, a walk goes on with the chance 4 in 5 (failure biasing); which way it goes on is
+//!   chosen by rate in half of the cases and evenly in the other half, so that groups, however rare, are not starved
+//!   (balanced: Shahabuddin, Management Science 40, 1994; Nicola, Shahabuddin and Nakayama, IEEE Trans. Reliability 50,
+//!   2001). The relative error then stays bounded however rare the event.
+//! - What leads back may take a time of any law: the walk then goes on at a pace that makes it likely, again 4 in 5,
+//!   before the known end of the repair, the audit or the epoch. Only failures must come at constant rates; a plan in
+//!   which sites age is refused.
+//! - Where nothing leads back before the horizon, the next failure is forced to come before it.
 //! - The first beginning is made likely too: its hazards are raised so that one is expected within the horizon.
 //!
 //! A weight is never cut off: that would make every estimate too low.
@@ -162,10 +164,11 @@ fn sample(plan: &Plan<'_>, target: Target, job: Job, purpose: Purpose, options: 
     })
 }
 
-/// Blocks in one round; after each the error is looked at.
+/// Blocks in the first round. Each later one is as long as all before it: an error that is looked at too often is
+/// believed when it happens to be small, which makes estimates too low.
 const ROUND: u64 = 16;
-/// Replications of one block.
-const BLOCK: u64 = 1024;
+/// Replications of one block, or fewer where fewer are allowed in all.
+const BLOCK_MAX: u64 = 1024;
 
 fn sample_with<const LEVELS: usize>(
     plan: &Plan<'_>,
@@ -174,10 +177,11 @@ fn sample_with<const LEVELS: usize>(
     purpose: Purpose,
     options: &Options,
 ) -> Found {
+    let in_block = (options.rare_replications_max / ROUND).clamp(1, BLOCK_MAX);
     let block = |block: u64| {
         let mut walker = Walker::<LEVELS>::new(plan, target, Draw::new(options.seed, purpose, block));
         let mut moments = Moments::default();
-        for _ in 0..BLOCK {
+        for _ in 0..in_block {
             moments.add(match job {
                 Job::ByHorizon => walker.replicate(),
                 Job::Excursion => walker.excursion(),
@@ -189,14 +193,15 @@ fn sample_with<const LEVELS: usize>(
     let (mut moments, mut causes, mut blocks) = (Moments::default(), Causes::new(), 0);
     let mut by_step = vec![0.0; STEPS + 2];
     loop {
-        let round: Vec<(Moments, Causes, Vec<f64>)> = (blocks..blocks + ROUND).into_par_iter().map(block).collect();
+        let more = ROUND.max(blocks);
+        let round: Vec<(Moments, Causes, Vec<f64>)> = (blocks..blocks + more).into_par_iter().map(block).collect();
         for (more, found, steps) in &round {
             moments.merge(*more);
             merge_causes(&mut causes, found);
             by_step.iter_mut().zip(steps).for_each(|(sum, more)| *sum += more);
         }
-        blocks += ROUND;
-        let replications = blocks * BLOCK;
+        blocks += more;
+        let replications = blocks * in_block;
         let by_horizon = weighted(replications, moments.sum, moments.squares, Method::Weighted);
         let is_enough = by_horizon.relative_error.is_some_and(|error| error <= options.relative_error);
         if is_enough || replications >= options.rare_replications_max {

@@ -1,8 +1,8 @@
 //! One plan as it stands at one moment, and all that can happen to it.
 //!
 //! There is one meaning of every event, here. What differs is who decides when the next one comes: the plain engine
-//! draws a time for each hazard (`HELD = false`); the rare-event engine holds every hazard of constant rate back
-//! (`HELD = true`), chooses among them itself and calls [`World::befall`].
+//! draws a time for each hazard (`HELD = false`); the rare-event engine holds every hazard of constant rate but outages
+//! back (`HELD = true`), chooses among them itself and calls [`World::befall`].
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -144,6 +144,8 @@ pub(crate) struct World<'p, const LEVELS: usize, const HELD: bool> {
     pub(crate) captured_shares: usize,
     captured_shards: usize,
     open_causes: Option<Vec<CauseId>>,
+    /// The next audit and the next refresh, while these have something to do.
+    due_at: [f64; 2],
     // What has come of it.
     pub(crate) lost_at: f64,
     pub(crate) disclosed_at: f64,
@@ -195,6 +197,7 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
             captured_shares: 0,
             captured_shards: 0,
             open_causes: None,
+            due_at: [NEVER; 2],
             lost_at: NEVER,
             disclosed_at: NEVER,
             lost_by: Vec::new(),
@@ -247,7 +250,7 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
         state.attacks = 0;
         state.write_off_at = NEVER;
         state.loss_at = site.loss.map_or(NEVER, |law| due::<HELD>(self.now, &law, &mut self.draw));
-        state.outage_at = site.outage.map_or(NEVER, |[up, _]| due::<HELD>(self.now, &up, &mut self.draw));
+        state.outage_at = site.outage.map_or(NEVER, |[up, _]| self.now + self.draw.years(&up));
         self.sites[place].hazard_at = self.after_rate(site.hazard());
     }
 
@@ -271,7 +274,8 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
         if let Some(period) = period {
             // A clock may ring up to 1e-14 before its time: that audit is not still to come.
             let done = libm::floor(self.now / period * (1.0 + 1e-12));
-            self.set_other(other, (done + 1.0) * period);
+            self.due_at[other] = (done + 1.0) * period;
+            self.set_other(other, self.due_at[other]);
         }
     }
 
@@ -282,23 +286,24 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
         (at < self.plan.horizon).then_some((clock, at))
     }
 
-    /// Lets happen what this clock stands for.
+    /// Lets happen what this clock stands for. False: a site went down or came back, and no more.
     #[inline]
-    pub(crate) fn ring(&mut self, clock: usize, at: f64) {
+    pub(crate) fn ring(&mut self, clock: usize, at: f64) -> bool {
         self.tally.events += 1;
         self.now = at;
         if clock < self.sites.len() {
-            self.ring_site(clock);
-        } else {
-            self.ring_other(clock - self.sites.len());
+            return self.ring_site(clock);
         }
+        self.ring_other(clock - self.sites.len());
+        true
     }
 
     #[inline]
-    fn ring_site(&mut self, place: usize) {
+    fn ring_site(&mut self, place: usize) -> bool {
         let state = &self.sites[place];
         let at = state.next();
-        if state.outage_at <= at {
+        let turns = state.outage_at <= at;
+        if turns {
             self.turn(place);
         } else if state.loss_at <= at {
             self.lose(place, super::plan::LOSS, false);
@@ -312,6 +317,7 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
             self.write_off(place, cause);
         }
         self.arm(place);
+        !turns
     }
 
     /// A site goes down by itself, or comes back. Which of the two is a coin toss to the processor, so there is no branch.
@@ -323,8 +329,7 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
         let begins = !state.in_outage;
         state.in_outage = begins;
         let law = &laws[usize::from(begins)];
-        let held = HELD && !begins && matches!(law, Sampler::Exponential { .. });
-        state.outage_at = if held { NEVER } else { self.now + self.draw.years(law) };
+        state.outage_at = self.now + self.draw.years(law);
         self.moved(place, was_up, OUTAGE);
     }
 

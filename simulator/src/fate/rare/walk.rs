@@ -9,6 +9,10 @@ use super::super::engine::world::{Held, Target, Way, World};
 /// The chance with which a walk goes on towards the event rather than back. Any value is right; near this one the
 /// weights of 8 of 15 sites spread least.
 const ONWARD: f64 = 0.8;
+/// `ONWARD` as odds.
+const ODDS: f64 = ONWARD / (1.0 - ONWARD);
+/// How often something leads on within a time, `-ln(1 - ONWARD)`, for that chance.
+const TIMES: f64 = 1.609_437_912_434_100_4;
 
 /// What can come next, by the way it leads.
 #[derive(Debug, Default)]
@@ -40,6 +44,8 @@ pub(super) struct Walker<'p, const LEVELS: usize> {
     target: Target,
     next: Next,
     pub(super) causes: Causes,
+    /// How often per year a walk is to go on, beside what rivals it at a rate: set anew whenever it went on or back.
+    pace: f64,
     /// Sum of the weights that reached the target in each step of the curve.
     pub(super) by_step: Vec<f64>,
 }
@@ -49,7 +55,15 @@ impl<'p, const LEVELS: usize> Walker<'p, LEVELS> {
         let mut main = World::new(plan, draw.clone(), draw);
         main.reset();
         let walk = main.clone();
-        Self { main, walk, target, next: Next::default(), causes: Causes::new(), by_step: vec![0.0; STEPS + 2] }
+        Self {
+            main,
+            walk,
+            target,
+            next: Next::default(),
+            causes: Causes::new(),
+            pace: 0.0,
+            by_step: vec![0.0; STEPS + 2],
+        }
     }
 
     /// The plan up to its horizon; returns the sum of the weights of the walks that reached the target.
@@ -58,9 +72,12 @@ impl<'p, const LEVELS: usize> Walker<'p, LEVELS> {
         let horizon = self.main.plan.horizon;
         let (mut sum, mut weight) = (0.0, 1.0);
         let mut raised = None;
+        let (mut has_changed, mut is_quiet) = (true, true);
         loop {
-            look(&self.main, self.target, &mut self.next);
-            let is_quiet = self.main.is_quiet(self.target);
+            if has_changed {
+                look(&self.main, self.target, &mut self.next);
+                is_quiet = self.main.is_quiet(self.target);
+            }
             let towards = self.next.towards_rate;
             // Raised hazards make the first beginning likely: one is expected within the horizon.
             let first =
@@ -73,12 +90,13 @@ impl<'p, const LEVELS: usize> Walker<'p, LEVELS> {
             weight *= libm::exp((raise - 1.0) * towards * (at - self.main.now));
             if at >= due.at {
                 let Some(clock) = due.clock else { return sum };
-                self.main.ring(clock, due.at);
-                if is_quiet && !self.main.is_quiet(self.target) {
+                has_changed = self.main.ring(clock, due.at);
+                if has_changed && is_quiet && !self.main.is_quiet(self.target) {
                     sum += self.leave(weight, None);
                 }
             } else {
                 self.main.now = at;
+                has_changed = true;
                 let onward = self.main.draw.unit() * rate < towards * raise;
                 if onward && is_quiet {
                     weight /= raise;
@@ -158,11 +176,17 @@ impl<'p, const LEVELS: usize> Walker<'p, LEVELS> {
             self.walk.now = at;
             weight *= self.step_towards(1.0);
         }
+        let mut has_moved = true;
         while !self.walk.has_reached(self.target) && weight > 0.0 {
             if self.walk.is_quiet(self.target) {
                 weight = 0.0;
             } else {
-                weight *= self.step();
+                if has_moved {
+                    self.set_pace();
+                }
+                let (quotient, moved) = self.step();
+                weight *= quotient;
+                has_moved = moved;
             }
         }
         self.main.draw = self.walk.draw.clone();
@@ -179,85 +203,82 @@ impl<'p, const LEVELS: usize> Walker<'p, LEVELS> {
         outer * weight
     }
 
-    /// One of what leads towards the target, each as likely as any other; `chance` is that of going towards at all.
+    /// One of what leads towards the target: by its rate in half of the cases, and in the other half each as likely as
+    /// any other, so that nothing rare is starved; `chance` is that of going towards at all.
     fn step_towards(&mut self, chance: f64) -> f64 {
         let count = self.next.towards.len();
         if count == 0 {
             return 0.0;
         }
-        let place = self.walk.draw.below(count);
-        let Some(&(held, rate)) = self.next.towards.get(place) else { return 0.0 };
+        let place = self.walk.draw.below(2 * count);
+        let picked = match self.next.towards.get(place) {
+            Some(&(held, _)) => Some(held),
+            None => pick(&self.next.towards, self.next.towards_rate, &mut self.walk.draw),
+        };
+        let Some(&(held, rate)) = self.next.towards.iter().find(|(held, _)| Some(*held) == picked) else { return 0.0 };
         self.walk.befall(held);
-        chance * (rate / self.next.towards_rate) * count as f64
+        let share = rate / self.next.towards_rate;
+        chance * share / (0.5 * share + 0.5 / count as f64)
     }
 
-    /// The next step of a walk, and the true probability of it divided by the bent one.
+    /// The pace from here until the next clock that leads back, or the horizon: within that time a walk is to go on with
+    /// the chance [`ONWARD`].
+    fn set_pace(&mut self) {
+        let horizon = self.walk.plan.horizon;
+        let left = self.walk.next_back(self.target).min(horizon) - self.walk.now;
+        self.pace = TIMES / left.max(horizon * 1e-12);
+    }
+
+    /// The next step of a walk: the true probability of it divided by the bent one, and whether it led on or back.
     ///
-    /// What leads aside keeps its probability. Of the rest, the step leads towards the target with the chance
-    /// [`ONWARD`], or more where that is true anyway, or for sure where nothing leads back before the horizon.
-    fn step(&mut self) -> f64 {
+    /// What leads aside at a rate keeps its probability. Of the rest, what leads towards the target comes at the pace and
+    /// with [`ODDS`] against what leads back at a rate, or as it truly does where that is more often; it comes for sure
+    /// where nothing but the horizon is due.
+    fn step(&mut self) -> (f64, bool) {
         look(&self.walk, self.target, &mut self.next);
         let due = due(&self.walk);
         let rate = self.next.rate();
         let left = due.at - self.walk.now;
-        // The true chances: a held hazard comes before the clock, or the clock rings first.
-        let (comes, rings) = (-libm::expm1(-rate * left), libm::exp(-rate * left));
+        let comes = -libm::expm1(-rate * left);
         let of = |part: f64| if rate > 0.0 { comes * (part / rate) } else { 0.0 };
         let (towards, back, aside) = (of(self.next.towards_rate), of(self.next.back_rate), of(self.next.aside_rate));
-        let way = due.clock.map(|clock| self.walk.way_of_clock(clock, self.target));
-        let (back_rings, aside_rings, ends) = match way {
-            Some(Way::Back) => (rings, 0.0, 0.0),
-            Some(Way::Aside | Way::Towards) => (0.0, rings, 0.0),
-            // The horizon: nothing is found beyond it.
-            None => (0.0, 0.0, rings),
-        };
-        let returns = back + back_rings;
-        let free = towards + returns + ends;
-        if towards + returns + aside + aside_rings <= 0.0 {
-            return 0.0;
-        }
-        let onward = if towards <= 0.0 {
-            0.0
-        } else if returns <= 0.0 {
-            free
+        let rings = libm::exp(-rate * left);
+        let bent_rate = if self.next.towards_rate > 0.0 {
+            self.next.towards_rate.max(self.pace + ODDS * self.next.back_rate)
         } else {
-            free * ONWARD.max(towards / (towards + returns))
+            0.0
         };
-        let choice = self.walk.draw.unit() * (free + aside + aside_rings);
-        if choice < onward {
-            self.wait(rate, left);
-            self.step_towards(towards / onward)
-        } else if choice < free {
-            // Returns by their true shares, for all of the chance that is left.
-            let true_share = returns / (free - onward);
-            if self.walk.draw.unit() * returns < back {
-                self.wait(rate, left);
-                self.befall_one_of_back();
-            } else {
-                self.ring(due);
-            }
-            if returns > 0.0 { true_share } else { 0.0 }
-        } else if self.walk.draw.unit() * (aside + aside_rings) < aside {
+        let free_rate = bent_rate + self.next.back_rate;
+        // The bent chances, as shares of all that does not lead aside. At the horizon nothing rings.
+        let free = towards + back + rings;
+        let stays = if due.clock.is_some() || free_rate <= 0.0 { libm::exp(-free_rate * left) } else { 0.0 };
+        let moves = if due.clock.is_some() { -libm::expm1(-free_rate * left) } else { 1.0 };
+        let choice = self.walk.draw.unit() * (free + aside);
+        if choice >= free {
             self.wait(rate, left);
             if let Some(held) = pick(&self.next.aside, self.next.aside_rate, &mut self.walk.draw) {
                 self.walk.befall(held);
             }
-            1.0
+            return (1.0, false);
+        }
+        if choice < free * stays {
+            let Some(clock) = due.clock else { return (0.0, false) };
+            let is_back = due.at >= self.walk.next_back(self.target) * (1.0 - 1e-12);
+            let has_changed = self.walk.ring(clock, due.at);
+            return (rings / (free * stays), has_changed && (is_back || self.target == Target::Loss));
+        }
+        self.wait(rate, left);
+        if self.walk.draw.unit() * free_rate < bent_rate {
+            (self.step_towards(towards / (free * moves * (bent_rate / free_rate))), true)
         } else {
-            self.ring(due);
-            1.0
+            self.befall_one_of_back();
+            (back / (free * moves * (self.next.back_rate / free_rate)), true)
         }
     }
 
     fn befall_one_of_back(&mut self) {
         if let Some(held) = pick(&self.next.back, self.next.back_rate, &mut self.walk.draw) {
             self.walk.befall(held);
-        }
-    }
-
-    fn ring(&mut self, due: Due) {
-        if let Some(clock) = due.clock {
-            self.walk.ring(clock, due.at);
         }
     }
 

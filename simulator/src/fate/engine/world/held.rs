@@ -12,7 +12,6 @@ pub(crate) enum Held {
     Rot(usize),
     Seizure(usize),
     Copying(usize),
-    Outage(usize),
     Repair(usize),
     Strike(usize),
 }
@@ -66,9 +65,6 @@ impl<const LEVELS: usize> World<'_, LEVELS, true> {
             if site.copied > 0.0 {
                 tell(Held::Copying(place), site.copied, towards(discloses));
             }
-            if let Some([every, _]) = site.outage.filter(|[every, _]| !state.in_outage && every.rate() > 0.0) {
-                tell(Held::Outage(place), every.rate(), Way::Aside);
-            }
         }
         for (number, (state, strike)) in self.strikes.iter().zip(&self.plan.strikes).enumerate() {
             if strike.per_year > 0.0 && !state.lasts {
@@ -111,27 +107,22 @@ impl<const LEVELS: usize> World<'_, LEVELS, true> {
                 self.lose(place, SEIZURE, false);
             }
             Held::Copying(place) => self.capture(place, COPYING),
-            Held::Outage(place) => {
-                self.turn(place);
-                self.arm(place);
-            }
             Held::Repair(place) => self.repaired(place),
             Held::Strike(strike) => self.strike(strike),
         }
         self.settle();
     }
 
-    /// Which way the clock that rings next leads.
-    pub(crate) fn way_of_clock(&self, clock: usize, target: Target) -> Way {
-        let others = self.sites.len() + self.strikes.len();
-        let back = match target {
+    /// When the next clock rings that leads back: a site is noticed, repaired or audited, an epoch ends.
+    pub(crate) fn next_back(&self, target: Target) -> f64 {
+        match target {
             Target::Loss => {
-                self.sites.get(clock).is_some_and(|state| state.work != Work::Idle)
-                    || (clock == others + super::AUDIT && !self.rotten.is_empty())
+                let audit = if self.rotten.is_empty() { super::NEVER } else { self.due_at[super::AUDIT] };
+                self.sites.iter().fold(audit, |first, state| first.min(state.work_at))
             }
-            Target::Disclosure => clock == others + super::REFRESH && self.captured_shares > 0,
-        };
-        if back { Way::Back } else { Way::Aside }
+            Target::Disclosure if self.captured_shares > 0 => self.due_at[super::REFRESH],
+            Target::Disclosure => super::NEVER,
+        }
     }
 
     /// Nothing brings the target nearer than it was at the start, but for what the timeline took for good.
