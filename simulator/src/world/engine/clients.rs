@@ -114,7 +114,7 @@ impl World<'_> {
             chain: self.cast.chain.clone(),
             nodes: self.home.nodes.clone(),
             port: port.clone(),
-            comes_back: self.recipients.chance(0.15),
+            comes_back: self.recipients.chance(0.3),
         };
         let node = self.client_node();
         self.spawn(node, port, recipient::run(restore));
