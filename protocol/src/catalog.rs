@@ -185,6 +185,10 @@ impl Catalog {
     }
 
     fn take_charter(&mut self, bytes: &[u8], outputs: &mut Vec<Output>) -> Result<(), Refusal> {
+        // Decoding looks at every key in it; what comes again and again is mostly the newest one.
+        if self.charters.newest().encode() == bytes {
+            return Ok(());
+        }
         let refuse = |error: CharterError| Refusal::new(RefusalCode::Charter, error);
         let signed = Signed::<Charter>::decode_form(bytes).map_err(|error| refuse(error.into()))?;
         let version = signed.document().version;

@@ -14,7 +14,7 @@ pub enum Bug {
     ShareBeforeLog,
     /// A receipt promises shards that are missing.
     ReceiptDespiteMissing,
-    /// An order is not looked at again when the share is asked for.
+    /// An order that was shown once never expires.
     ExpiredOrder,
     /// A share is taken without being held against the commitments.
     UnverifiedShare,

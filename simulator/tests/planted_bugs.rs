@@ -18,7 +18,7 @@ const BUGS: [(PlantedBug, &str); 8] = [
     (PlantedBug::ReceiptDespiteMissing, "redundancy truth"),
     (PlantedBug::ExpiredOrder, "release"),
     (PlantedBug::UnverifiedShare, "redundancy truth"),
-    (PlantedBug::ForkForgotten, "agreement"),
+    (PlantedBug::ForkForgotten, "liveness"),
 ];
 
 #[test]

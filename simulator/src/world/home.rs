@@ -191,27 +191,43 @@ impl HomeDisk {
 
 /// Publishes whatever is due, one after the other, until nothing is.
 pub async fn run(home: Home) {
-    loop {
-        let Some(database) = home.disk.borrow().queue.front().cloned() else { return };
+    while let Some(database) = home.next_due() {
         let outcome = home.publish(&database).await;
-        let mut disk = home.disk.borrow_mut();
-        disk.queue.pop_front();
-        let is_dirty = disk.databases.get(&database).is_some_and(|home| home.dirty);
-        match outcome {
-            Outcome::Durable if is_dirty => disk.queue.push_back(database),
-            Outcome::Durable => {}
-            Outcome::Never => home.port.note(Note::Forked { database }),
-            Outcome::NotYet(why) => {
-                home.port.note(Note::Said(format!("snapshot of {database} is not durable yet: {why}")));
-                disk.queue.push_back(database);
-                drop(disk);
-                home.port.sleep_ms(RETRY_MS).await;
-            }
+        if let Some(why) = home.take_outcome(database, outcome) {
+            home.port.note(Note::Said(why));
+            home.port.sleep_ms(RETRY_MS).await;
         }
     }
 }
 
 impl Home {
+    fn next_due(&self) -> Option<DatabaseName> {
+        self.disk.borrow().queue.front().cloned()
+    }
+
+    /// Strikes a run off, or puts it at the end of the queue; returns why a pause is better first.
+    fn take_outcome(&self, database: DatabaseName, outcome: Outcome) -> Option<String> {
+        let mut disk = self.disk.borrow_mut();
+        disk.queue.pop_front();
+        let is_dirty = disk.databases.get(&database).is_some_and(|home| home.dirty);
+        match outcome {
+            Outcome::Durable if !is_dirty => None,
+            Outcome::Durable => {
+                disk.queue.push_back(database);
+                None
+            }
+            Outcome::Never => {
+                self.port.note(Note::Forked { database });
+                None
+            }
+            Outcome::NotYet(why) => {
+                let why = format!("snapshot of {database} is not durable yet: {why}");
+                disk.queue.push_back(database);
+                Some(why)
+            }
+        }
+    }
+
     fn writer(&self, database: &DatabaseName) -> Option<Rc<Keypair>> {
         self.disk.borrow().writers.get(database).cloned()
     }

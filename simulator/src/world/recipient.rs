@@ -97,39 +97,41 @@ pub struct Restore {
 
 /// Restores, and tries again for a while.
 pub async fn run(restore: Restore) {
-    restore.run().await;
-    if restore.comes_back {
+    let restored = restore.run().await;
+    if let Some(sequence) = restored.filter(|_sequence| restore.comes_back) {
         restore.port.sleep_ms(WINDOW_AFTER_MS).await;
-        restore.ask_too_late().await;
+        restore.ask_too_late(sequence).await;
     }
 }
 
 impl Restore {
-    async fn run(&self) {
-        let restore = self;
-        let begun = restore.port.now();
+    /// Tries a few times; returns the snapshot it restored.
+    async fn run(&self) -> Option<u64> {
+        let begun = self.port.now();
         let mut why = String::new();
         for attempt in 0..TRIES {
             if attempt > 0 {
-                restore.port.sleep_ms(RETRY_MS).await;
+                self.port.sleep_ms(RETRY_MS).await;
             }
-            match restore.once().await {
+            match self.once().await {
                 Ok((manifest, plaintext)) => {
-                    let (database, sequence) = (restore.database.clone(), manifest.document().sequence);
+                    let (database, sequence) = (self.database.clone(), manifest.document().sequence);
                     let manifest = manifest.digest();
-                    return restore.port.note(Note::Restored { database, sequence, manifest, plaintext, begun });
+                    self.port.note(Note::Restored { database, sequence, manifest, plaintext, begun });
+                    return Some(sequence);
                 }
                 Err(error) => why = error,
             }
         }
-        restore.port.note(Note::RestoreFailed { database: restore.database.clone(), why });
+        self.port.note(Note::RestoreFailed { database: self.database.clone(), why });
+        None
     }
 
     /// The order has expired by every clock that is right.
-    async fn ask_too_late(&self) {
+    async fn ask_too_late(&self, sequence: u64) {
         let (caller, order) = (self.recipient.identity.public(), self.order.digest());
         join_all(self.nodes.values().map(|node| {
-            let request = Request::Share { order, database: self.database.clone(), sequence: 1 };
+            let request = Request::Share { order, database: self.database.clone(), sequence };
             self.port.call(*node, caller, request)
         }))
         .await;

@@ -114,7 +114,7 @@ impl World<'_> {
             chain: self.cast.chain.clone(),
             nodes: self.home.nodes.clone(),
             port: port.clone(),
-            comes_back: self.recipients.chance(0.15),
+            comes_back: self.recipients.chance(0.3),
         };
         let node = self.client_node();
         self.spawn(node, port, recipient::run(restore));
@@ -150,13 +150,14 @@ impl World<'_> {
                     self.broken.get_or_insert(broken);
                 }
                 self.reach("a restore succeeded");
+                self.ending.note_restore(node, None);
                 let took_ms = Some(self.now.as_ms() - begun.as_ms());
                 let (database, sequence, ended_ms) = (database.to_string(), Some(*sequence), self.now.as_ms());
                 self.restores.push(RestoreReport { database, sequence, ended_ms, took_ms, why: None });
             }
             Note::RestoreFailed { database, why } => {
                 self.reach("a restore failed");
-                self.ending.note_failed_restore(node, &format!("{database}: {why}"));
+                self.ending.note_restore(node, Some(&format!("{database}: {why}")));
                 self.note_failed_restore(database, why.clone());
             }
             Note::Reached(what) => self.reach(what),

@@ -21,7 +21,7 @@ const LOOK_MS: u64 = 1_000;
 pub(super) struct Ending {
     deadline: Time,
     converged_at: Option<Time>,
-    /// Whose are the last restores, once they have begun; those that failed, with the reason.
+    /// Whose last restores have not ended, once they have begun; why those failed that did.
     last_restores: Option<BTreeSet<NodeId>>,
     failed: Vec<String>,
     over: bool,
@@ -32,10 +32,10 @@ impl Ending {
         self.over
     }
 
-    /// A restore of this client has failed; only the last ones must not.
-    pub(super) fn note_failed_restore(&mut self, node: NodeId, why: &str) {
-        if self.last_restores.as_ref().is_some_and(|last| last.contains(&node)) {
-            self.failed.push(why.to_owned());
+    /// A restore of this client has ended, badly if there is a reason; only the last ones must not.
+    pub(super) fn note_restore(&mut self, node: NodeId, failed: Option<&str>) {
+        if self.last_restores.as_mut().is_some_and(|last| last.remove(&node)) {
+            self.failed.extend(failed.map(ToOwned::to_owned));
         }
     }
 }
@@ -80,15 +80,17 @@ impl World<'_> {
         }
         // Home may try for ever: too many sites are gone, and it says so.
         let still_waits = self.tasks.keys().any(|task| self.home_task != Some(*task));
-        let ended = self.ending.last_restores.is_some() && !still_waits;
-        if ended {
+        let restored = self.ending.last_restores.as_ref().is_some_and(BTreeSet::is_empty);
+        let is_late = self.now >= self.ending.deadline;
+        // Who only comes back to ask once more is not waited for beyond the bound.
+        if restored && (is_late || !still_waits) {
             self.judge_last_restores();
             self.ending.over = true;
-        } else if self.now >= self.ending.deadline {
+        } else if is_late {
             self.ending.over = true;
             let why = match converged {
                 Err(why) if self.ending.converged_at.is_none() => why,
-                Ok(()) | Err(_) => "a client still waits".to_owned(),
+                Ok(()) | Err(_) => "a restore still goes on".to_owned(),
             };
             self.fail_liveness(format!("{} ms after everything was mended, {why}", self.config.converge_within_ms));
         } else {

@@ -13,12 +13,20 @@ use shard_codec::Digest;
 use super::Scene;
 use crate::world::sim_site::SimSite;
 
+/// What one site knows of one database.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Head {
+    digest: Option<Digest>,
+    /// Who holds the shards, and who a share.
+    receipts: BTreeSet<(String, bool, bool)>,
+    is_forked: bool,
+}
+
 /// What one site knows, as far as all must know it.
 #[derive(Debug, PartialEq, Eq)]
 struct Knowledge {
     charter: Digest,
-    /// Of each database the head and its receipts: who, shards, share; and whether a fork is known.
-    heads: Vec<(Option<Digest>, Vec<(String, bool, bool)>, bool)>,
+    heads: Vec<Head>,
     log: BTreeSet<Digest>,
 }
 
@@ -38,15 +46,15 @@ fn knowledge(scene: &Scene<'_>, site: &SimSite, vouched: &BTreeSet<&DatabaseName
     let catalog = &machines.catalog;
     let of_database = |database: &crate::world::config::DatabaseConfig| {
         if !vouched.contains(&database.name) {
-            return (None, Vec::new(), false);
+            return Head::default();
         }
-        let Some(history) = catalog.history(&database.name) else { return (None, Vec::new(), false) };
+        let Some(history) = catalog.history(&database.name) else { return Head::default() };
         if history.forks().next().is_some() {
-            return (None, Vec::new(), true); // which branch a site follows is for people to decide
+            return Head { is_forked: true, ..Head::default() }; // which branch a site follows is for people to decide
         }
         let receipts = history.receipts(history.head_sequence()).map(Signed::document);
         let receipts = receipts.map(|one| (one.site.to_string(), one.holds_shards, one.holds_share)).collect();
-        (history.head().map(Signed::digest), receipts, false)
+        Head { digest: history.head().map(Signed::digest), receipts, is_forked: false }
     };
     let log = machines.release.log().iter().map(|entry| match entry {
         LogEntry::Order(order) => order.digest(),
@@ -92,9 +100,8 @@ pub fn converged(scene: &Scene<'_>) -> Result<(), String> {
 }
 
 fn difference(one: &Knowledge, other: &Knowledge) -> Option<&'static str> {
-    let of_heads = |look: fn(&Knowledge) -> Vec<String>| look(one) != look(other);
-    let heads = |known: &Knowledge| known.heads.iter().map(|(head, _, forked)| format!("{head:?}{forked}")).collect();
-    if of_heads(heads) {
+    let mut pairs = one.heads.iter().zip(&other.heads);
+    if pairs.any(|(one, other)| (one.digest, one.is_forked) != (other.digest, other.is_forked)) {
         return Some("heads");
     }
     if one.heads != other.heads {

@@ -222,7 +222,11 @@ impl SimSite {
                 }
             },
             // It began anew meanwhile.
-            other => conversation.stage = other,
+            other @ (Stage::Asking(_)
+            | Stage::Listening { .. }
+            | Stage::Announcing { .. }
+            | Stage::Pausing { .. }
+            | Stage::Moving) => conversation.stage = other,
         }
     }
 
