@@ -1,6 +1,6 @@
 //! A search for a plan: which of the candidate sites, how many data shards, which threshold, how often new shares.
 //!
-//! Every choice of sites is judged by closed forms ([`figures`]) for all codes at once, which takes microseconds; the few
+//! Every choice of sites is judged by closed forms (`figures`) for all codes at once, which takes microseconds; the few
 //! that are shown are then estimated again by fate mode with everything it knows. Choices grow site by site; where
 //! there are more than [`WIDTH`] of one size, only the most promising go on, and the answer says that it is not
 //! exhaustive.

@@ -1,12 +1,12 @@
 //! One scenario file (TOML) for both modes: sites, the code, policy, databases, and what may happen.
 //!
-//! The file is read in two steps: [`file`] holds what a person may write, with every default still open; [`Scenario`] is
+//! The file is read in two steps: [`mod@file`] holds what a person may write, with every default still open; [`Scenario`] is
 //! the same with every default filled in and every rule checked. Each thing that is wrong is named with its line
 //! and field, all at once. The fields are explained in `docs/simulator/scenarios.md`.
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`file`] | the file as written |
+//! | [`mod@file`] | the file as written |
 //! | [`time`] | durations, and laws of random durations |
 //! | [`select`] | which sites an event hits: `jurisdiction:EE`, `kind:embassy`, `all` |
 //! | [`check`] | from the file to the scenario: defaults, limits, rules |

@@ -1,6 +1,7 @@
 //! The commands as a planner and a script meet them: text, JSON, exit codes, the same bytes twice.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed, which is its job")]
+#![allow(clippy::disallowed_methods, reason = "a test of the command line writes files for it")]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,5 +1,7 @@
 //! The same config gives the same trace: in one process, and in two.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed, which is its job")]
+
 use simulator::world::config::{Action, Happening};
 use simulator::world::{Config, Report, replay, run};
 

@@ -1,4 +1,6 @@
 //! Defects put in on purpose, one at a time: the swarm finds each of them. Nothing of this is in a normal build.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed, which is its job")]
 #![cfg(feature = "planted-bugs")]
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The swarm: configurations drawn from seeds; and every run that ever failed, shrunk.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed, which is its job")]
+
 use simulator::world::swarm::swarm;
 use simulator::world::{Config, run};
 
