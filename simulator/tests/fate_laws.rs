@@ -292,7 +292,7 @@ fn bytes_take_time() {
     }
     plan.policy.uplink_share = Some(0.5);
     let after = |plan: &mut Model, seconds: f64| {
-        plan.horizon_years = 0.1 + seconds / 31_536_000.0;
+        plan.horizon_years = 0.1 + seconds / 31_557_600.0;
         simulate(plan, 1).repair.bytes_per_year.estimate * plan.horizon_years
     };
     assert!(after(&mut plan, 0.99e6) <= 0.0 && (after(&mut plan, 1.01e6) / 1e14 - 1.0).abs() < 1e-9);

@@ -13,7 +13,8 @@ use super::rare;
 ///
 /// - exactly, where the plan is a Markov chain or a sum over independent sites that is small enough;
 /// - by counting, where that meets `relative_error`;
-/// - by importance sampling otherwise, where every failure has a rate, or by counting where it is still the better.
+/// - by importance sampling otherwise, where every failure has a rate and there are at most 128 sites, or by counting where
+///   it is still the better.
 ///
 /// Beside both stands the same plan without groups and timeline: what would be if every site failed by itself.
 ///
@@ -41,6 +42,9 @@ pub fn estimate(model: &Model, options: &Options, watch: &Watch<'_>) -> Result<O
     Ok(outcome)
 }
 
+/// A walk towards the loss of hundreds of sites takes as many steps each time: with more sites than this, events are counted.
+const WALKED_SITES_MAX: usize = 128;
+
 /// Puts something better in place of what was counted, if there is; returns the replications that this took.
 fn improve(plan: &Plan<'_>, target: Target, options: &Options, event: &mut EventOutcome, curve: &mut Vec<f64>) -> u64 {
     if let Some(exact) = exact(plan, target) {
@@ -48,7 +52,8 @@ fn improve(plan: &Plan<'_>, target: Target, options: &Options, event: &mut Event
         return 0;
     }
     let error = |estimate: &Estimate| estimate.relative_error.unwrap_or(f64::MAX);
-    if error(&event.by_horizon) <= options.relative_error || rare::check(plan.model).is_err() {
+    let is_long = plan.model.sites.len() > WALKED_SITES_MAX || options.rare_replications_max == 0;
+    if is_long || error(&event.by_horizon) <= options.relative_error || rare::check(plan.model).is_err() {
         return 0;
     }
     let found = rare::by_horizon(plan, target, options);

@@ -3,8 +3,8 @@
 use super::super::draw::Sampler;
 use super::{AUDIT, NEVER, Work, World};
 
-/// Seconds in a year of 365 days.
-pub(super) const YEAR_SECONDS: f64 = 31_536_000.0;
+/// Seconds in a year of 365.25 days, as in the scenarios.
+pub(super) const YEAR_SECONDS: f64 = 31_557_600.0;
 
 impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
     /// The clock of work on a site rings.

@@ -3,7 +3,7 @@
 use super::repair::YEAR_SECONDS;
 use super::{NEVER, RESTORE, WRITER, World};
 
-const YEAR_HOURS: f64 = 8760.0;
+const YEAR_HOURS: f64 = 8766.0;
 
 /// What one replication has seen of service and restores.
 #[derive(Debug, Clone, Default)]
