@@ -77,7 +77,13 @@ pub fn run() -> std::process::ExitCode {
 /// Prints a result: `text` for people, `value` for programs.
 fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
     use std::io::Write as _;
-    let line = if json { serde_json::to_string(value).map_err(Failure::unexpected)? } else { text() };
+    // Control characters of a scenario's texts must not reach a terminal.
+    let tame = |sign: char| if sign.is_control() && sign != '\n' { ' ' } else { sign };
+    let line = if json {
+        serde_json::to_string(value).map_err(Failure::unexpected)?
+    } else {
+        text().chars().map(tame).collect()
+    };
     // A reader that went away has what it wanted.
     let _closed = writeln!(std::io::stdout(), "{}", line.trim_end());
     Ok(())

@@ -1,7 +1,7 @@
 //! A search for a plan: which of the candidate sites, how many data shards, which threshold, how often new shares.
 //!
-//! Every choice of sites is judged by closed forms (`figures`) for all codes at once, which takes microseconds; the few
-//! that are shown are then estimated again by fate mode with everything it knows. Choices grow site by site; where
+//! Every choice of sites is judged by closed forms (`figures`) for all codes at once, which takes microseconds; the one
+//! that is recommended can then be estimated by fate mode with everything it knows ([`scenario_of`]). Choices grow site by site; where
 //! there are more than [`WIDTH`] of one size, only the most promising go on, and the answer says that it is not
 //! exhaustive.
 //!
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::scenario::file::Target;
 use crate::scenario::time::{Every, Span};
-use crate::scenario::{Code, Scenario};
+use crate::scenario::{Code, Scenario, Struck};
 use choice::Choices;
 use figures::{Hazards, SitesFigures};
 use found::Found;
@@ -97,8 +97,11 @@ pub enum SearchError {
     /// Too many to choose from.
     #[error("there are {0} candidate sites; a search takes at most 64: leave out those that are never chosen")]
     TooMany(usize),
+    /// Hits that exclude each other have no closed form here.
+    #[error("the event '{0}' has `pick`; a search judges by chances: give it `chance` instead")]
+    Pick(String),
     /// Too many shared events.
-    #[error("there are {0} events; a search takes at most 60")]
+    #[error("there are {0} events and ends of agreements; a search takes at most 60")]
     TooManyEvents(usize),
 }
 
@@ -112,8 +115,12 @@ pub fn search(scenario: &Scenario, progress: &(dyn Fn(usize, usize) + Sync)) -> 
     if candidates > 64 {
         return Err(SearchError::TooMany(candidates));
     }
-    if scenario.events.len() > 60 {
-        return Err(SearchError::TooManyEvents(scenario.events.len()));
+    if let Some(event) = scenario.events.iter().find(|event| matches!(event.struck, Struck::Pick(_))) {
+        return Err(SearchError::Pick(event.name.clone()));
+    }
+    let shared = scenario.events.len() + scenario.sites.iter().filter(|site| site.agreement_ends.is_some()).count();
+    if shared > 60 {
+        return Err(SearchError::TooManyEvents(shared));
     }
     if candidates < min {
         return Err(SearchError::TooFew { candidates, min });

@@ -43,12 +43,12 @@ pub(super) fn run_swarm(arguments: &SwarmArguments, json: bool) -> Result<(), Fa
     let mut sum: Option<SwarmReport> = None;
     let mut from = start;
     while from < end {
-        let part = swarm(from..end.min(from + BATCH), threads).map_err(Failure::usage)?;
+        let part = swarm(from..end.min(from.saturating_add(BATCH)), threads).map_err(Failure::usage)?;
         match &mut sum {
             None => sum = Some(part),
             Some(sum) => add(sum, part),
         }
-        from = end.min(from + BATCH);
+        from = end.min(from.saturating_add(BATCH));
         progress::at(&bar, from - start, end - start);
     }
     bar.finish_and_clear();

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
-use super::{Failure, input, print};
+use super::{Failure, estimate, input, print};
+use crate::analysis::figures::Figures;
+use crate::fate::outcome::Outcome;
 use crate::plan::{self, Answer, Plan};
+use crate::report::number::best;
 use crate::scenario::Scenario;
 use crate::scenario::file::Target;
 
@@ -28,11 +31,13 @@ pub(super) fn run(arguments: &PlanArguments, json: bool) -> Result<(), Failure> 
     bar.finish_and_clear();
     let answer = answer.map_err(Failure::usage)?;
     if let Some(plan) = &answer.recommended {
+        let outcome = estimate::outcome(&plan::scenario_of(&scenario, plan), plan.code)?;
         let value = serde_json::json!({
             "answer": answer,
             "recommended_sites": names(&scenario, plan),
+            "outcome": outcome,
         });
-        return print(json, &value, || in_words(&scenario, &answer, plan, arguments.frontier));
+        return print(json, &value, || in_words(&scenario, &answer, plan, &outcome, arguments.frontier));
     }
     Err(Failure::no_plan(no_plan(&scenario, &answer), serde_json::to_value(&answer).map_err(Failure::unexpected)?))
 }
@@ -46,7 +51,7 @@ fn code(plan: &Plan) -> String {
     format!("{} data shards, threshold {}, {refresh}", plan.code.data_shards, plan.code.threshold)
 }
 
-fn in_words(scenario: &Scenario, answer: &Answer, plan: &Plan, shown: usize) -> String {
+fn in_words(scenario: &Scenario, answer: &Answer, plan: &Plan, outcome: &Outcome, shown: usize) -> String {
     let mut text = format!(
         "Recommended: {} sites, {}\n  {}\n  loss {:.2e} a year, disclosure {:.2e} a year, unavailable {:.2e} of the time\n  cost {} \
          a year, {:.2} bytes stored for each byte kept\n",
@@ -60,6 +65,18 @@ fn in_words(scenario: &Scenario, answer: &Answer, plan: &Plan, shown: usize) -> 
         plan.overhead,
     );
     // Writing to a string cannot fail.
+    let figures = Figures::of(outcome);
+    _ = writeln!(
+        text,
+        "  estimated by fate mode over {} years: loss {} a year ({:.1e} to {:.1e}), disclosure {} a year ({:.1e} to {:.1e})",
+        outcome.horizon_years,
+        best(&figures.loss),
+        figures.loss.low95,
+        figures.loss.high95,
+        best(&figures.disclosure),
+        figures.disclosure.low95,
+        figures.disclosure.high95,
+    );
     _ = writeln!(
         text,
         "\nFrontier: no plan is cheaper, loses less and discloses less than one of these ({})",
@@ -85,9 +102,7 @@ fn in_words(scenario: &Scenario, answer: &Answer, plan: &Plan, shown: usize) -> 
         );
     }
     _ = writeln!(text, "\n{}", judged(answer));
-    text.push_str(
-        "By closed forms under the assumptions of the file; `legation-sim run` estimates one plan with all it knows.\n",
-    );
+    text.push_str("The frontier is by closed forms, under the assumptions of the file:\n");
     scenario.assumptions.iter().for_each(|line| _ = writeln!(text, "  - {line}"));
     text
 }

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Failure, input};
-use crate::scenario::{Code, Scenario};
+use crate::scenario::check::MISSIONS_MAX;
+use crate::scenario::{Code, Scenario, When};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -63,6 +64,13 @@ fn changed(mut scenario: Scenario, arguments: &RunArguments) -> Result<Scenario,
         if !(years > 0.0 && years <= 10_000.0) {
             return Err(Failure::usage(format!("--years {years}: must be above 0 and at most 10000")));
         }
+        let late = scenario.events.iter().find(|event| matches!(event.when, When::At(at) if at.years() >= years));
+        if let Some(event) = late {
+            return Err(Failure::usage(format!(
+                "--years {years}: the event '{}' would come after the end",
+                event.name
+            )));
+        }
         scenario.run.years = years;
     }
     if let Some(missions) = arguments.missions {
@@ -73,7 +81,11 @@ fn changed(mut scenario: Scenario, arguments: &RunArguments) -> Result<Scenario,
 
 /// At least one.
 pub(super) fn checked_missions(missions: u64) -> Result<u64, Failure> {
-    if missions == 0 { Err(Failure::usage("--missions 0: must be at least 1")) } else { Ok(missions) }
+    if (1..=MISSIONS_MAX).contains(&missions) {
+        Ok(missions)
+    } else {
+        Err(Failure::usage(format!("--missions {missions}: must be from 1 to {MISSIONS_MAX}")))
+    }
 }
 
 /// The code of a scenario that is not a search.

@@ -92,7 +92,10 @@ pub(super) fn run_compare(arguments: &CompareArguments, json: bool) -> Result<()
     let (first, second) = (outcome(&arguments.first)?, outcome(&arguments.second)?);
     let comparison = compare([arguments.first.clone(), arguments.second.clone()], &first, &second);
     if let Some(path) = &arguments.report {
-        let command = format!("legation-sim compare {} {}", arguments.first, arguments.second);
+        let mut command = format!("legation-sim compare {} {}", arguments.first, arguments.second);
+        for (flag, given) in [("seed", arguments.seed), ("missions", arguments.missions)] {
+            command.extend(given.map(|given| format!(" --{flag} {given}")));
+        }
         files::write(path, &html::comparison(&comparison, &estimate::provenance(&texts, command)))?;
     }
     print(json, &comparison, || text::comparison(&comparison))

@@ -115,7 +115,7 @@ fn simulate_with<const LEVELS: usize>(plan: &Plan<'_>, options: &Options, watch:
     };
     // A round of blocks at a time: memory stays small, and the order of merging is that of the blocks.
     let mut sum = Tally::new(plan);
-    let round = 256;
+    let round = 8 * rayon::current_num_threads();
     for first in (0..blocks).step_by(round) {
         let last = blocks.min(first + round as u64);
         let tallies: Vec<Tally> = (first..last).into_par_iter().map(block).collect();

@@ -7,7 +7,9 @@
 //! is a little high; for 5 of 9 sites at 0.05 losses a year and repair in 30 days it is 0.6 % above the exact chain. Sites
 //! that fell together are counted as coming back together, which is up to 2.5 times too high where each comes back after an
 //! exponential time of its own.
-//! What is recommended is estimated again by fate mode.
+//!
+//! Repair is taken as unlimited: crews, lazy repair and the bytes it moves are not in these forms, nor is the capture of
+//! officials. What is recommended is therefore estimated by fate mode before it is shown.
 
 use crate::scenario::file::Effect;
 use crate::scenario::select::bonds;
@@ -44,11 +46,15 @@ struct SiteHazard {
 struct EventHazard {
     hits: u64,
     per_year: f64,
-    struck: Struck,
-    destroys: bool,
+    /// Chance of each site it may hit.
+    chance: f64,
+    /// Chance that what is hit is lost.
+    destroys: f64,
+    /// It takes shards alone: rot.
+    spares_shares: bool,
     /// Chance that what is hit is also read.
     reads: f64,
-    /// How long it is felt, in years.
+    /// Part of the time in which it is felt.
     felt: f64,
 }
 
@@ -67,39 +73,27 @@ impl Hazards {
                 captured: site.seized_per_year + site.copied_per_year,
             }
         };
-        let mask = |sites: &[usize]| sites.iter().fold(0_u64, |set, at| set | 1_u64.checked_shl(bit(*at)).unwrap_or(0));
         let years = scenario.run.years;
-        let event = |event: &Event| {
-            let repair = |at: &usize| scenario.sites.get(*at).map_or(0.0, |site| site.repair.mean_years());
-            let repair = event.hits.iter().map(repair).fold(0.0, f64::max);
-            EventHazard {
-                hits: mask(&event.hits),
-                per_year: match event.when {
-                    When::At(_) => 1.0 / years,
-                    When::PerYear(rate) => rate,
-                },
-                struck: event.struck,
-                destroys: matches!(event.effect, Effect::Lost | Effect::Seized | Effect::Expelled | Effect::Rotted),
-                reads: match event.effect {
-                    Effect::Seized | Effect::Copied => 1.0,
-                    Effect::Expelled => event.raided,
-                    Effect::Lost | Effect::Down | Effect::Rotted => 0.0,
-                },
-                felt: match event.effect {
-                    Effect::Copied => 0.0,
-                    Effect::Down => event.lasts.map_or(0.0, Law::mean_years),
-                    Effect::Rotted => wait,
-                    // Felt for half of the mission on average.
-                    Effect::Lost | Effect::Seized | Effect::Expelled if event.for_good => years / 2.0,
-                    Effect::Lost | Effect::Seized | Effect::Expelled => scenario.policy.notice.years() + repair,
-                },
-            }
+        // An agreement that is not renewed takes its site for good.
+        let agreement = |(at, site): (usize, &Site)| {
+            let ends = site.agreement_ends.filter(|ends| ends.years() < years && site.renewal < 1.0)?;
+            let left = (years - ends.years()) / years;
+            Some(EventHazard {
+                hits: mask(&[at]),
+                per_year: 1.0 / years,
+                chance: 1.0 - site.renewal,
+                destroys: 1.0,
+                spares_shares: false,
+                reads: 0.0,
+                felt: left,
+            })
         };
+        let agreements: Vec<EventHazard> = scenario.sites.iter().enumerate().filter_map(agreement).collect();
         // Software binds no one to act together; promise P3 is about who may.
         let bonds = bonds(scenario).into_iter().filter(|bond| !bond.selector.starts_with("software:"));
         Self {
             sites: scenario.sites.iter().map(site).collect(),
-            events: scenario.events.iter().map(event).collect(),
+            events: scenario.events.iter().map(|event| of_event(scenario, event)).chain(agreements).collect(),
             bonds: bonds.map(|bond| mask(&bond.sites)).collect(),
             years,
         }
@@ -122,6 +116,52 @@ impl Hazards {
             shares_left: shares.count_ones() - most(shares),
         }
     }
+}
+
+/// An event as a hazard.
+fn of_event(scenario: &Scenario, event: &Event) -> EventHazard {
+    let (years, wait) = (scenario.run.years, scenario.policy.audit.years() / 2.0);
+    let (per_year, left) = match event.when {
+        // Once in the mission, and felt from then on if it is for good.
+        When::At(at) => (1.0 / years, (years - at.years()).max(0.0) / years),
+        When::PerYear(rate) => (rate, part(rate * years / 2.0)),
+    };
+    let repair = |at: &usize| scenario.sites.get(*at).map_or(0.0, |site| site.repair.mean_years());
+    let repair = event.hits.iter().map(repair).fold(0.0, f64::max);
+    EventHazard {
+        hits: mask(&event.hits),
+        per_year,
+        chance: match event.struck {
+            Struck::Each(chance) => chance,
+            // A search refuses it.
+            Struck::Pick(_) => 1.0,
+        },
+        destroys: match event.effect {
+            Effect::Lost | Effect::Seized | Effect::Rotted => 1.0,
+            Effect::Expelled => 1.0 - event.moved,
+            Effect::Copied | Effect::Down => 0.0,
+        },
+        spares_shares: event.effect == Effect::Rotted,
+        reads: match event.effect {
+            Effect::Seized | Effect::Copied => 1.0,
+            Effect::Expelled => event.raided,
+            Effect::Lost | Effect::Down | Effect::Rotted => 0.0,
+        },
+        felt: match event.effect {
+            Effect::Copied => 0.0,
+            Effect::Down => part(per_year * event.lasts.map_or(0.0, Law::mean_years)),
+            Effect::Rotted => part(per_year * wait),
+            Effect::Lost | Effect::Seized | Effect::Expelled if event.for_good => left,
+            Effect::Lost | Effect::Seized | Effect::Expelled => {
+                part(per_year * (scenario.policy.notice.years() + repair))
+            }
+        },
+    }
+}
+
+/// Positions as a set of bits.
+fn mask(sites: &[usize]) -> u64 {
+    sites.iter().fold(0, |set, at| set | 1_u64.checked_shl(bit(*at)).unwrap_or(0))
 }
 
 /// The largest coalition of a choice of sites.
@@ -152,9 +192,9 @@ impl SitesFigures {
     pub(super) fn of(hazards: &Hazards, choice: u64, refreshes: &[Option<Span>]) -> Self {
         let shards: Vec<usize> = hazards.chosen(choice).filter(|(_, s)| s.holds_shards).map(|(at, _)| at).collect();
         let shares: Vec<usize> = hazards.chosen(choice).filter(|(_, s)| s.holds_shares).map(|(at, _)| at).collect();
-        let (shard_losses, shards_down) = losses(hazards, choice, &shards, true);
-        let (share_losses, shares_down) = losses(hazards, choice, &shares, false);
-        let captured = refreshes.iter().map(|refresh| captures(hazards, choice, &shares, *refresh)).collect();
+        let (shard_losses, shards_down) = losses(hazards, &shards, true);
+        let (share_losses, shares_down) = losses(hazards, &shares, false);
+        let captured = refreshes.iter().map(|refresh| captures(hazards, &shares, *refresh)).collect();
         Self { shard_losses, share_losses, shards_down, shares_down, captured }
     }
 
@@ -175,15 +215,9 @@ fn part(load: f64) -> f64 {
     load / (1.0 + load)
 }
 
-/// Chance that a site of the choice is hit by an event that happens.
-fn chance(event: &EventHazard, choice: u64, site: usize) -> f64 {
-    if event.hits >> site & 1 == 0 {
-        return 0.0;
-    }
-    match event.struck {
-        Struck::Each(chance) => chance,
-        Struck::Pick(count) => (f64::from(count) / f64::from((event.hits & choice).count_ones().max(1))).min(1.0),
-    }
+/// Chance that a site is hit by an event that happens.
+fn chance(event: &EventHazard, site: usize) -> f64 {
+    if event.hits >> site & 1 == 0 { 0.0 } else { event.chance }
 }
 
 /// Sets of events with their weights; each event is in with its own chance. What is left out is counted as all at once.
@@ -227,16 +261,22 @@ fn count_law(chances: impl Iterator<Item = f64>) -> Vec<f64> {
 }
 
 /// Losses per year and part of the time down, entry k for k needed, of these holders of shards or shares.
-fn losses(hazards: &Hazards, choice: u64, holders: &[usize], shards: bool) -> (Vec<f64>, Vec<f64>) {
+fn losses(hazards: &Hazards, holders: &[usize], shards: bool) -> (Vec<f64>, Vec<f64>) {
     let n = holders.len();
     let (mut lost, mut down) = (vec![0.0; n + 1], vec![0.0; n + 1]);
-    let events: Vec<&EventHazard> =
-        hazards.events.iter().filter(|event| event.felt > 0.0 && event.per_year > 0.0).collect();
-    let felt: Vec<f64> = events.iter().map(|event| part(event.per_year * event.felt)).collect();
+    let counts = |event: &&EventHazard| {
+        event.per_year > 0.0 && (event.felt > 0.0 || event.destroys > 0.0) && (shards || !event.spares_shares)
+    };
+    let events: Vec<&EventHazard> = hazards.events.iter().filter(counts).collect();
+    let felt: Vec<f64> = events.iter().map(|event| event.felt).collect();
     for (set, weight) in sets(&felt) {
         let spared = |site: usize, only_losses: bool| -> f64 {
-            let hit = set.iter().filter_map(|at| events.get(*at)).filter(|event| event.destroys || !only_losses);
-            hit.map(|event| 1.0 - chance(event, choice, site)).product()
+            let hit = set.iter().filter_map(|at| events.get(*at));
+            let taken = |event: &EventHazard| {
+                let down = if event.destroys > 0.0 || only_losses { event.destroys } else { 1.0 };
+                down * chance(event, site)
+            };
+            hit.map(|event| 1.0 - taken(event)).product()
         };
         // (standing, serving, hazard) of each holder under this set of events.
         let holder = |&at: &usize| {
@@ -260,10 +300,11 @@ fn losses(hazards: &Hazards, choice: u64, holders: &[usize], shards: bool) -> (V
             }
         }
         let standing = below(&count_law(state.iter().map(|(stands, _, _)| *stands)), n);
-        let still_to_come = events.iter().enumerate().filter(|(at, event)| event.destroys && !set.contains(at));
+        let still_to_come = events.iter().enumerate().filter(|(at, event)| event.destroys > 0.0 && !set.contains(at));
         for (_, event) in still_to_come {
             let after = holders.iter().zip(&state);
-            let after = count_law(after.map(|(site, (stands, _, _))| stands * (1.0 - chance(event, choice, *site))));
+            let after =
+                count_law(after.map(|(site, (stands, _, _))| stands * (1.0 - event.destroys * chance(event, *site))));
             for ((lost, after), before) in lost.iter_mut().zip(below(&after, n)).zip(&standing) {
                 *lost += weight * event.per_year * (after - before).max(0.0);
             }
@@ -288,7 +329,7 @@ fn add_below(sums: &mut [f64], law: &[f64], weight: f64) {
 }
 
 /// Chance per year that k or more shares of one epoch are captured, entry k.
-fn captures(hazards: &Hazards, choice: u64, holders: &[usize], refresh: Option<Span>) -> Vec<f64> {
+fn captures(hazards: &Hazards, holders: &[usize], refresh: Option<Span>) -> Vec<f64> {
     let epoch = refresh.map_or(hazards.years, Span::years);
     let events: Vec<&EventHazard> =
         hazards.events.iter().filter(|event| event.reads > 0.0 && event.per_year > 0.0).collect();
@@ -298,7 +339,7 @@ fn captures(hazards: &Hazards, choice: u64, holders: &[usize], refresh: Option<S
         let captured = |site: &usize| {
             let alone = hazards.sites.get(*site).map_or(0.0, |site| -libm::expm1(-site.captured * epoch));
             let hit = set.iter().filter_map(|at| events.get(*at));
-            let spared: f64 = hit.map(|event| 1.0 - event.reads * chance(event, choice, *site)).product();
+            let spared: f64 = hit.map(|event| 1.0 - event.reads * chance(event, *site)).product();
             // 1 - (1-alone) spared, without taking a small number from 1 where no event hit.
             alone * spared + (1.0 - spared)
         };

@@ -77,8 +77,8 @@ pub struct Reader {
     pub who: String,
     /// What.
     pub what: String,
-    /// Since when, hours.
-    pub since_hours: f64,
+    /// Since when, hours, if that was recorded.
+    pub since_hours: Option<f64>,
     /// A release order allowed it.
     pub by_order: bool,
 }

@@ -263,7 +263,7 @@ fn run(text: &str) -> ProtocolRun {
             durable_after_hours: None,
         }],
         restores: vec![Restored { database: text.to_owned(), why_not: Some(text.to_owned()), ..Restored::default() }],
-        readers: vec![Reader { who: text.to_owned(), what: text.to_owned(), since_hours: 2.0, by_order: true }],
+        readers: vec![Reader { who: text.to_owned(), what: text.to_owned(), since_hours: Some(2.0), by_order: true }],
         invariants: vec![Invariant { name: text.to_owned(), checks: 5, broken: None }],
     }
 }

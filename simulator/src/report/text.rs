@@ -9,6 +9,7 @@ use crate::analysis::figures::Figures;
 use crate::analysis::sweep::{Frontier, Point};
 use crate::analysis::verdict::Standing;
 use crate::fate::outcome::{Cause, DatabaseOutcome, Estimate, EventOutcome, Outcome};
+use crate::scenario::{Scenario, When};
 
 /// What [`Contrast`] means.
 pub(crate) const CONTRAST_NOTE: &str =
@@ -48,7 +49,7 @@ pub fn fate(report: &Report) -> String {
         words::plan(scenario).into_iter().take(3).map(|(term, what)| [term.to_owned(), tame(&what)]).collect();
     text.push_str(&aligned(&plan, 2));
     text.push_str(&format!("\nWithin {}, by {} missions\n", number::years(outcome.horizon_years), missions(outcome)));
-    text.push_str(&aligned(&figures(outcome), 2));
+    text.push_str(&aligned(&figures(outcome, is_dated(scenario)), 2));
     let causes = causes(outcome);
     if !causes.is_empty() {
         text.push_str("\nLikeliest causes\n");
@@ -64,6 +65,10 @@ pub fn fate(report: &Report) -> String {
         text.push_str(&format!("{}\n", tame(&words::fewest(coalitions.destroy(), "destroy"))));
     }
     text.push_str(&verdict(report));
+    if !scenario.assumptions.is_empty() {
+        text.push_str("\nAssumed\n");
+        scenario.assumptions.iter().for_each(|line| text.push_str(&format!("  - {}\n", tame(line))));
+    }
     text.push_str(&format!(
         "\nSeed {}, {}; {}\n",
         effort.seed,
@@ -83,11 +88,16 @@ fn missions(outcome: &Outcome) -> String {
     }
 }
 
-fn figures(outcome: &Outcome) -> Vec<[String; 5]> {
+fn is_dated(scenario: &Scenario) -> bool {
+    scenario.events.iter().any(|event| matches!(event.when, When::At(_)))
+}
+
+/// Where events have dates, a probability within the mission is no rate: nothing is said to come once in so many years.
+fn figures(outcome: &Outcome, is_dated: bool) -> Vec<[String; 5]> {
     let rate = Figures::of(outcome);
     let mut rows = Vec::new();
     let mut event = |name: &str, event: &EventOutcome, rate: &Estimate| {
-        let recurrence = number::recurrence(rate.estimate).filter(|_| rate.estimate > 0.0);
+        let recurrence = number::recurrence(rate.estimate).filter(|_| rate.estimate > 0.0 && !is_dated);
         rows.push(line(name, &event.by_horizon, recurrence.unwrap_or_default()));
         if let Some(apart) = &event.independent {
             let rate = apart.per_year(outcome.horizon_years);
@@ -256,8 +266,8 @@ pub fn protocol(run: &ProtocolRun) -> String {
     text.push_str(&aligned(&restores.collect::<Vec<_>>(), 2));
     for reader in &run.readers {
         let order = if reader.by_order { "by order" } else { "WITHOUT an order" };
-        let since = number::hours(reader.since_hours);
-        text.push_str(&format!("  {} could read {} {order}, from {since} on\n", tame(&reader.who), tame(&reader.what)));
+        let since = reader.since_hours.map_or(String::new(), |hours| format!(", from {} on", number::hours(hours)));
+        text.push_str(&format!("  {} could read {} {order}{since}\n", tame(&reader.who), tame(&reader.what)));
     }
     for invariant in run.invariants.iter().filter_map(|invariant| Some((&invariant.name, invariant.broken.as_ref()?))) {
         text.push_str(&format!("  BROKEN: {}: {}\n", tame(invariant.0), tame(invariant.1)));

@@ -9,6 +9,8 @@ use super::{Code, ENTRIES_MAX, Event, Restore, SCHEMA, SITES_MAX, Scenario, Site
 mod entries;
 mod limits;
 
+/// The most missions of one run.
+pub const MISSIONS_MAX: u64 = 10_000_000_000;
 /// The longest file that is read.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
 

@@ -135,6 +135,20 @@ fn hazards(scenario: &Scenario) -> Vec<String> {
             lines.push(format!("{}: {}", event_in_words(scenario, event), often(rate)));
         }
     }
+    let aging = scenario.sites.iter().filter_map(|site| site.lifetime);
+    if let Some(lifetime) = aging.clone().next() {
+        lines.push(format!(
+            "a site's disks end after {lifetime} or as its entry says ({})",
+            count(aging.count(), "site")
+        ));
+    }
+    if let Some(writer) = scenario.writer {
+        lines.push(format!(
+            "the writer key is stolen: {}, noticed after {}; what was published since is not trusted",
+            often(writer.stolen_every.per_year()),
+            writer.noticed_after
+        ));
+    }
     if let Some(officials) = scenario.officials {
         lines.push(format!(
             "an official is captured: {} in all; {} of {} together could open everything",

@@ -40,9 +40,10 @@ pub fn add(outcome: &mut Outcome, officials: Officials) -> Result<(), Impossible
         disclosure.causes.push(Cause { together: vec![CAUSE.to_owned()], share: (both - sites) / both });
         disclosure.causes.sort_by(|a, b| b.share.total_cmp(&a.share));
     }
+    // Over the mission the capture of a quorum comes at a constant rate, but for the first weeks.
+    let rate = -libm::log1p(-chance) / outcome.horizon_years;
     for (years, disclosed) in outcome.curves.years.iter().zip(&mut outcome.curves.disclosed) {
-        let by_then = quorum_captured(officials, *years)?;
-        *disclosed += by_then * (1.0 - *disclosed);
+        *disclosed = either(*disclosed, -libm::expm1(-rate * years));
     }
     outcome.assumptions.push(format!(
         "A quorum of {} captured officials discloses everything; officials are captured independently of the sites and of \
@@ -64,7 +65,7 @@ fn with(sites: &Estimate, officials: f64) -> Estimate {
         estimate: both,
         low95: either(sites.low95, officials),
         high95: either(sites.high95, officials),
-        relative_error: sites.relative_error.map(|error| error * sites.estimate / both),
+        relative_error: sites.relative_error.filter(|_| both > 0.0).map(|error| error * sites.estimate / both),
         method: sites.method,
     }
 }

@@ -51,21 +51,35 @@ impl fmt::Display for Problem {
 /// Gathers problems, and finds the line of each.
 pub(super) struct Gathered<'a> {
     text: &'a str,
+    document: Option<toml::Spanned<DeTable<'a>>>,
     problems: Vec<Problem>,
+    left_out: usize,
 }
+
+/// The most problems that are listed.
+const LISTED_MAX: usize = 100;
 
 impl<'a> Gathered<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, problems: Vec::new() }
+        Self { text, document: DeTable::parse(text).ok(), problems: Vec::new(), left_out: 0 }
     }
 
     pub(super) fn add(&mut self, path: &[Step], message: impl fmt::Display) {
-        let (line, field) = (line_of(self.text, path), field_of(path));
+        if self.problems.len() >= LISTED_MAX {
+            self.left_out += 1;
+            return;
+        }
+        let document = self.document.as_ref().map(toml::Spanned::get_ref);
+        let (line, field) = (document.and_then(|document| line_of(self.text, document, path)), field_of(path));
         self.problems.push(Problem { line, field, message: message.to_string() });
     }
 
     pub(super) fn finish(mut self) -> Result<(), Problems> {
         self.problems.sort_by_key(|problem| problem.line);
+        if self.left_out > 0 {
+            let message = format!("{} more problems are not listed", self.left_out);
+            self.problems.push(Problem { line: None, field: "and".to_owned(), message });
+        }
         if self.problems.is_empty() { Ok(()) } else { Err(Problems::Sense(self.problems)) }
     }
 }
@@ -83,11 +97,10 @@ fn field_of(path: &[Step]) -> String {
 }
 
 /// The line of the deepest step that is in the file.
-fn line_of(text: &str, path: &[Step]) -> Option<usize> {
-    let document = DeTable::parse(text).ok()?;
+fn line_of(text: &str, document: &DeTable<'_>, path: &[Step]) -> Option<usize> {
     let (first, rest) = path.split_first()?;
     let Step::Key(key) = first else { return None };
-    let mut value = document.get_ref().get(*key)?;
+    let mut value = document.get(*key)?;
     let mut start = value.span().start;
     for step in rest {
         let next = match (step, value.get_ref()) {

@@ -33,7 +33,9 @@ const CONVERGE_MS: u64 = 300_000;
 /// Shards that rot at once.
 const ROTTEN_SHARDS: u16 = 4;
 /// Of random events of one kind no more than so many are drawn.
-const DRAWN_MAX: usize = 1_000;
+const DRAWN_MAX: usize = 100_000;
+/// Sites of one run at the most.
+const SITES_MAX: usize = 64;
 
 /// Why protocol mode cannot run a scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +53,9 @@ pub enum NoRun {
     /// Nothing to publish.
     #[error("protocol mode needs at least one [[databases]] entry")]
     NoDatabase,
+    /// More than the machines are run with here.
+    #[error("protocol mode runs at most 64 sites, not {0}")]
+    Sites(usize),
     /// More than one byte counts.
     #[error("protocol mode takes codes of at most 255, not {0}")]
     Code(u32),
@@ -70,6 +75,9 @@ pub struct Run {
 /// # Errors
 /// Protocol mode cannot run it; see [`NoRun`].
 pub fn config(scenario: &Scenario, code: Code, seed: u64) -> Result<Run, NoRun> {
+    if scenario.sites.len() > SITES_MAX {
+        return Err(NoRun::Sites(scenario.sites.len()));
+    }
     let small = |number: u32| u8::try_from(number).map_err(|_large| NoRun::Code(number));
     let (data_shards, threshold) = (small(code.data_shards)?, small(code.threshold)?);
     let databases = scenario.databases.iter().map(|database| {
@@ -92,6 +100,7 @@ pub fn config(scenario: &Scenario, code: Code, seed: u64) -> Result<Run, NoRun> 
         chance: Stream::new(seed, Purpose::Config, 0),
         timeline: Vec::new(),
         gone: BTreeSet::new(),
+        cut_off: BTreeSet::new(),
         read: BTreeSet::new(),
     };
     staged.publish(&databases);
@@ -146,6 +155,8 @@ struct Staged<'a> {
     timeline: Vec<Happening>,
     /// Sites that lost everything.
     gone: BTreeSet<usize>,
+    /// Sites that were out of reach at some time: a snapshot of that time may not lie there.
+    cut_off: BTreeSet<usize>,
     /// Sites whose shares others have read.
     read: BTreeSet<usize>,
 }
@@ -204,6 +215,18 @@ impl Staged<'_> {
                 due.extend(days.into_iter().map(|day| (day, single(at, effect, lasts))));
             }
         }
+        for (at, site) in self.scenario.sites.iter().enumerate() {
+            if let Some(lifetime) = site.lifetime {
+                let day = self.long(lifetime) * 365.25;
+                due.extend((day < self.days()).then(|| (day, single(at, Effect::Lost, None))));
+            }
+            if let Some(ends) = site.agreement_ends
+                && self.part() >= site.renewal
+                && ends.days() < self.days()
+            {
+                due.push((ends.days(), single(at, Effect::Lost, None)));
+            }
+        }
         due.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (day, event) in due {
             self.strike(day, &event);
@@ -222,6 +245,26 @@ impl Staged<'_> {
             days.push(day);
         }
         days
+    }
+
+    /// One duration of this law, in years.
+    fn long(&mut self, law: Law) -> f64 {
+        let drawn = self.part();
+        let waited = -libm::log1p(-drawn);
+        match law {
+            Law::Constant { mean } => mean.years(),
+            Law::Exponential { mean } => mean.years() * waited,
+            Law::Weibull { mean, shape } => {
+                mean.years() / libm::tgamma(1.0 + 1.0 / shape) * libm::pow(waited, 1.0 / shape)
+            }
+            Law::Lognormal { mean, cv } => {
+                // Box and Muller, Annals of Mathematical Statistics 29, 1958.
+                let normal = (2.0 * waited).sqrt() * libm::cos(2.0 * std::f64::consts::PI * self.part());
+                let spread = libm::log1p(cv * cv);
+                mean.years() * libm::exp(spread.sqrt() * normal - spread / 2.0)
+            }
+            Law::Uniform { from, to } => from.years() + (to.years() - from.years()) * drawn,
+        }
     }
 
     /// Evenly from 0 to below 1, in steps of 2^-30.
@@ -247,6 +290,7 @@ impl Staged<'_> {
         };
         match event.effect {
             Effect::Down if !hit.is_empty() => {
+                self.cut_off.extend(&hit);
                 let years = event.lasts.map_or(0.0, Law::mean_years);
                 let (sites, for_ms) = (names(&hit), self.lasting(years));
                 self.push(at_ms, Action::Partition { sites, for_ms });
@@ -320,7 +364,8 @@ impl Staged<'_> {
     /// What the code promises of what was drawn.
     fn asserted(&self, code: Code) -> Asserted {
         let left = |holds: fn(&super::Site) -> bool| {
-            let standing = self.scenario.sites.iter().enumerate().filter(|(at, _)| !self.gone.contains(at));
+            let sites = self.scenario.sites.iter().enumerate();
+            let standing = sites.filter(|(at, _)| !self.gone.contains(at) && !self.cut_off.contains(at));
             standing.filter(|(_, site)| holds(site)).count()
         };
         let read = self.read.iter().filter_map(|&at| self.scenario.sites.get(at)).filter(|site| site.holds_shares);
@@ -328,6 +373,7 @@ impl Staged<'_> {
             && left(|site| site.holds_shares) >= code.threshold as usize;
         // Rot is not repaired yet: a shard that rotted may be one too many.
         let rots = self.timeline.iter().any(|happening| matches!(happening.action, Action::Rot { .. }));
+        let enough = enough || self.gone.is_empty();
         let secrecy = read.count() < code.threshold as usize;
         Asserted { durability: enough && !rots, secrecy, liveness: enough && !rots }
     }

@@ -1,5 +1,7 @@
 //! Which sites an event hits.
 
+use std::collections::BTreeMap;
+
 use super::file::{Alliance, Kind};
 use super::{Scenario, Site};
 
@@ -75,24 +77,29 @@ pub struct Bond {
 
 /// Every jurisdiction, alliance, owner, vendor, network, building and software, with its sites.
 pub fn bonds(scenario: &Scenario) -> Vec<Bond> {
-    let mut selectors = std::collections::BTreeSet::new();
-    for site in &scenario.sites {
-        selectors.insert(format!("jurisdiction:{}", site.jurisdiction));
+    let mut bonds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, site) in scenario.sites.iter().enumerate() {
+        let jurisdiction = Some(&site.jurisdiction);
         let named = [
-            ("building", &site.building),
-            ("owner", &site.owner),
-            ("vendor", &site.vendor),
-            ("network", &site.network),
-            ("software", &site.software),
+            ("jurisdiction", jurisdiction),
+            ("building", site.building.as_ref()),
+            ("owner", site.owner.as_ref()),
+            ("vendor", site.vendor.as_ref()),
+            ("network", site.network.as_ref()),
+            ("software", site.software.as_ref()),
         ];
         for (kind, name) in named {
-            selectors.extend(name.iter().map(|name| format!("{kind}:{name}")));
+            if let Some(name) = name {
+                bonds.entry(format!("{kind}:{name}")).or_default().push(at);
+            }
         }
     }
-    selectors.extend(scenario.alliances.iter().map(|alliance| format!("alliance:{}", alliance.name)));
-    let found = |selector: String| {
-        let sites = sites(std::slice::from_ref(&selector), &scenario.sites, &scenario.alliances).ok()?;
-        Some(Bond { selector, sites })
-    };
-    selectors.into_iter().filter_map(found).collect()
+    for alliance in &scenario.alliances {
+        let allied = |(at, site): (usize, &Site)| alliance.jurisdictions.contains(&site.jurisdiction).then_some(at);
+        let sites: Vec<usize> = scenario.sites.iter().enumerate().filter_map(allied).collect();
+        if !sites.is_empty() {
+            bonds.insert(format!("alliance:{}", alliance.name), sites);
+        }
+    }
+    bonds.into_iter().map(|(selector, sites)| Bond { selector, sites }).collect()
 }

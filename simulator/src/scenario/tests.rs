@@ -76,7 +76,10 @@ fn what_makes_no_sense_is_named_with_line_and_field() {
         (format!("{SMALL}uplink_mbit_s = nan\n"), "line 17, sites[2].uplink_mbit_s: NaN must be from"),
         (event("effect = \"lost\"\nhits = [\"all\"]"), "events[1].at: an event needs `at` (once) or `every`"),
         (event("at = \"1d\"\neffect = \"down\"\nhits = [\"all\"]"), "events[1].lasts: an event with the effect 'down'"),
-        (event("at = \"99y\"\neffect = \"lost\"\nhits = [\"all\"]"), "line 19, events[1].at: 99years is after the end"),
+        (
+            event("at = \"99y\"\neffect = \"lost\"\nhits = [\"all\"]"),
+            "line 19, events[1].at: 99years is not before the end",
+        ),
         (
             event("at = \"1d\"\neffect = \"lost\"\nhits = [\"all\", \"jurisdiction:SE\"]"),
             "line 21, events[1].hits[2]: 'jurisdiction:SE' names no site of this scenario",

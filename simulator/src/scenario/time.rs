@@ -221,12 +221,19 @@ impl TryFrom<LawTable> for Law {
         {
             return Err(format!("law '{law}' takes no {name}"));
         }
-        let mean = mean.ok_or_else(|| format!("law '{law}' needs mean"));
+        let within = |name: &str, value: Option<f64>, least: f64, most: f64| match positive(name, value)? {
+            value if (least..=most).contains(&value) => Ok(value),
+            value => Err(format!("{name}: {value} must be from {least} to {most}")),
+        };
+        let mean = match mean {
+            Some(mean) if mean.ms == 0 && law != "constant" => Err(format!("law '{law}' needs a mean above zero")),
+            mean => mean.ok_or_else(|| format!("law '{law}' needs mean")),
+        };
         Ok(match law.as_str() {
             "constant" => Self::Constant { mean: mean? },
             "exponential" => Self::Exponential { mean: mean? },
-            "weibull" => Self::Weibull { mean: mean?, shape: positive("shape", shape)? },
-            "lognormal" => Self::Lognormal { mean: mean?, cv: positive("cv", cv)? },
+            "weibull" => Self::Weibull { mean: mean?, shape: within("shape", shape, 0.05, 1000.0)? },
+            "lognormal" => Self::Lognormal { mean: mean?, cv: within("cv", cv, 1e-6, 1000.0)? },
             _ => match (from, to) {
                 (Some(from), Some(to)) if from <= to => Self::Uniform { from, to },
                 _ => return Err("law 'uniform' needs from and to, from not above to".to_owned()),

@@ -35,7 +35,10 @@ pub(super) fn run(
     let report = world::run(&run.config, &mut ()).map_err(Failure::usage)?;
     let page = protocol_run(scenario, &run, &report);
     if let Some(path) = &arguments.report {
-        let command = format!("legation-sim run {} --mode protocol --seed {}", arguments.scenario, scenario.run.seed);
+        let command = format!(
+            "legation-sim run {} --mode protocol --seed {} --years {}",
+            arguments.scenario, scenario.run.seed, scenario.run.years
+        );
         files::write(path, &html::protocol(&page, &estimate::provenance(file, command)))?;
     }
     let (day_seconds, asserted) = (run.day_ms / 1_000.0, run.config.asserted);
@@ -124,7 +127,7 @@ fn protocol_run(scenario: &Scenario, run: &Run, report: &Report) -> ProtocolRun 
                     "{} snapshot {} with {} shares of {} needed",
                     reader.database, reader.sequence, reader.shares, reader.threshold
                 ),
-                since_hours: 0.0,
+                since_hours: None,
                 by_order: false,
             })
             .collect(),

@@ -176,7 +176,8 @@ pub(super) fn disclosure(model: &Model) -> Option<f64> {
         && policy.repair_at.is_none()
         && policy.uplink_share.is_none()
         && policy.crews.is_none()
-        && model.sites.iter().all(|site| site.repair.as_ref().is_some_and(Law::is_instant));
+        && model.sites.iter().all(|site| site.repair.as_ref().is_some_and(Law::is_instant))
+        && survives_each_seizure(model, &groups);
     let only_copied = model.sites.iter().all(|site| site.seized_per_year <= 0.0)
         && groups.iter().all(|group| group.blow.effect == Effect::Copied && !group.blow.for_good);
     let is_lasting = groups.iter().any(|group| group.blow.for_good);
@@ -191,6 +192,14 @@ pub(super) fn disclosure(model: &Model) -> Option<f64> {
     let whole = at_least_once(captured(model, &groups, code.threshold, period)?, epochs).ok()?;
     let last = captured(model, &groups, code.threshold, rest)?;
     Some(whole + (1.0 - whole) * last)
+}
+
+/// No single seizure takes so much that the data are lost: after a loss nothing is repaired, and no refresh succeeds.
+fn survives_each_seizure(model: &Model, groups: &[&Group]) -> bool {
+    let seized = groups.iter().filter(|group| group.blow.effect == Effect::Seized).map(|group| group.members.len());
+    let most = seized.max().unwrap_or(0).max(1);
+    let needed = model.code.data_shards.max(model.code.threshold) as usize;
+    model.sites.len() >= needed + most
 }
 
 /// Probability that `needed` sites are captured within `years`: the sum over which groups are struck.

@@ -132,7 +132,7 @@ fn readers(run: &ProtocolRun) -> Markup {
                         tr {
                             th { (reader.who) }
                             td { (reader.what) }
-                            td.number { (number::hours(reader.since_hours)) }
+                            td.number { @if let Some(hours) = reader.since_hours { (number::hours(hours)) } }
                             td { @if reader.by_order { "yes" } @else { span.missed { "no" } } }
                         }
                     }

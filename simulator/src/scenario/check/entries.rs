@@ -6,8 +6,15 @@ use super::super::Struck;
 use super::super::file::{Effect, Kind};
 use super::*;
 
+/// The most sites that all events may hit together.
+const HITS_MAX: usize = 10_000_000;
 /// What a site sends if nothing is said: 1 Gbit/s.
 const UPLINK_MBIT_S: f64 = 1_000.0;
+
+/// A code of ISO 3166 by its form.
+pub(super) fn is_jurisdiction(code: &str) -> bool {
+    code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())
+}
 
 pub(super) fn sites(file: &File, gathered: &mut Gathered<'_>) -> Vec<Site> {
     let defaults = &file.site_defaults;
@@ -47,7 +54,7 @@ fn checked_site(entry: &SiteEntry, defaults: &SiteEntry, at: usize, gathered: &m
         gathered.add(&path("name"), "a site needs a name of lowercase letters, digits and '-'");
     }
     let jurisdiction = text(&entry.jurisdiction, &defaults.jurisdiction).unwrap_or_default();
-    if jurisdiction.len() != 2 || !jurisdiction.bytes().all(|byte| byte.is_ascii_uppercase()) {
+    if !is_jurisdiction(&jurisdiction) {
         gathered.add(&path("jurisdiction"), "a site needs its jurisdiction: two capital letters (ISO 3166)");
     }
     let kind = entry.kind.or(defaults.kind).unwrap_or_else(|| {
@@ -99,8 +106,15 @@ fn checked_site(entry: &SiteEntry, defaults: &SiteEntry, at: usize, gathered: &m
 
 pub(super) fn events(file: &File, sites: &[Site], gathered: &mut Gathered<'_>) -> Vec<Event> {
     let mut names = BTreeSet::new();
-    let mut events = Vec::new();
+    let mut events: Vec<Event> = Vec::new();
+    let mut hit = 0;
     for (at, entry) in file.events.iter().enumerate() {
+        hit += events.last().map_or(0, |event| event.hits.len());
+        if hit > HITS_MAX {
+            let message = format!("the events hit more than {HITS_MAX} sites in all");
+            gathered.add(&[Key("events"), Entry(at)], message);
+            break;
+        }
         if !names.insert(&entry.name) {
             let message = format!("two events are called '{}': a report could not tell them apart", entry.name);
             gathered.add(&[Key("events"), Entry(at), Key("name")], message);
@@ -121,9 +135,9 @@ fn checked_event(file: &File, entry: &EventEntry, at: usize, sites: &[Site], gat
         }
     };
     if let When::At(span) = when
-        && span.years() > file.run.years
+        && span.years() >= file.run.years
     {
-        gathered.add(&path("at"), format!("{span} is after the end of the mission ({} years)", file.run.years));
+        gathered.add(&path("at"), format!("{span} is not before the end of the mission ({} years)", file.run.years));
     }
     match (entry.effect, entry.lasts) {
         (Effect::Down, None) => gathered.add(&path("lasts"), "an event with the effect 'down' needs `lasts`"),
@@ -137,6 +151,9 @@ fn checked_event(file: &File, entry: &EventEntry, at: usize, sites: &[Site], gat
         gathered.add(&path("for_good"), "only a site that is lost, seized or expelled can be gone for good");
     }
     let struck = checked_struck(entry, at, gathered);
+    if entry.hits.is_empty() {
+        gathered.add(&path("hits"), "an event that hits nobody is none");
+    }
     let mut hits = select::sites(&entry.hits, sites, &file.alliances).unwrap_or_else(|wrong| {
         for (selector, why) in wrong {
             gathered.add(&[Key("events"), Entry(at), Key("hits"), Entry(selector)], why);

@@ -5,10 +5,10 @@ use super::*;
 
 /// The most data shards and shares: one byte numbers them.
 const SHARDS_MAX: u32 = 255;
+/// The most captures and replacements of officials that a chain follows through a mission.
+const ROLL_CHANGES_MAX: f64 = 1e6;
 /// The longest mission.
 const YEARS_MAX: f64 = 10_000.0;
-/// The most missions of one run.
-const MISSIONS_MAX: u64 = 10_000_000_000;
 
 pub(super) fn check(file: &File, gathered: &mut Gathered<'_>) {
     if file.schema != SCHEMA {
@@ -28,6 +28,7 @@ pub(super) fn check(file: &File, gathered: &mut Gathered<'_>) {
             gathered.add(&[Key(key)], format!("{count} entries; at most {max}"));
         }
     }
+    alliances(file, gathered);
     run(file, gathered);
     databases(file, gathered);
     people(file, gathered);
@@ -72,6 +73,23 @@ fn run(file: &File, gathered: &mut Gathered<'_>) {
     }
 }
 
+/// A misspelt alliance would be a coalition that nobody looks at.
+fn alliances(file: &File, gathered: &mut Gathered<'_>) {
+    let mut names = std::collections::BTreeSet::new();
+    for (at, alliance) in file.alliances.iter().enumerate() {
+        if alliance.name.is_empty() || !names.insert(&alliance.name) {
+            let message = format!("'{}' must be there once", alliance.name);
+            gathered.add(&[Key("alliances"), Entry(at), Key("name")], message);
+        }
+        for (place, code) in alliance.jurisdictions.iter().enumerate() {
+            if !entries::is_jurisdiction(code) {
+                let message = format!("'{code}' is no jurisdiction: two capital letters (ISO 3166)");
+                gathered.add(&[Key("alliances"), Entry(at), Key("jurisdictions"), Entry(place)], message);
+            }
+        }
+    }
+}
+
 fn databases(file: &File, gathered: &mut Gathered<'_>) {
     let mut names = std::collections::BTreeSet::new();
     for (at, database) in file.databases.iter().enumerate() {
@@ -97,6 +115,16 @@ fn people(file: &File, gathered: &mut Gathered<'_>) {
         && officials.replaced_after.ms() == 0
     {
         gathered.add(&[Key("officials"), Key("replaced_after")], "must be above zero");
+    }
+    if let Some(officials) = file.officials {
+        let changes = f64::from(officials.total)
+            * (officials.captured_every.per_year() + 1.0 / officials.replaced_after.years().max(1e-12))
+            * file.run.years;
+        if changes > ROLL_CHANGES_MAX {
+            let message =
+                "so short against the mission that it cannot be followed: one day or more is enough to plan with";
+            gathered.add(&[Key("officials"), Key("replaced_after")], message);
+        }
     }
     if let Some(code) = &file.code {
         for (key, value) in [("data_shards", code.data_shards), ("threshold", code.threshold)] {
