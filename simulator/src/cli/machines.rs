@@ -46,7 +46,7 @@ pub(super) fn run_swarm(arguments: &SwarmArguments, json: bool) -> Result<(), Fa
         let part = swarm(from..end.min(from.saturating_add(BATCH)), threads).map_err(Failure::usage)?;
         match &mut sum {
             None => sum = Some(part),
-            Some(sum) => add(sum, part),
+            Some(sum) => sum.add(part),
         }
         from = end.min(from.saturating_add(BATCH));
         progress::at(&bar, from - start, end - start);
@@ -59,19 +59,6 @@ pub(super) fn run_swarm(arguments: &SwarmArguments, json: bool) -> Result<(), Fa
     } else {
         Err(Failure::broken(format!("{} of {} runs broke an invariant", report.failures.len(), report.runs)))
     }
-}
-
-fn add(sum: &mut SwarmReport, part: SwarmReport) {
-    sum.runs += part.runs;
-    sum.failures.extend(part.failures);
-    sum.messages += part.messages;
-    sum.virtual_ms += part.virtual_ms;
-    sum.durable_snapshots += part.durable_snapshots;
-    sum.restores += part.restores;
-    for (what, runs) in part.reached {
-        *sum.reached.entry(what).or_insert(0) += runs;
-    }
-    sum.never_reached.retain(|what| !sum.reached.contains_key(what));
 }
 
 fn in_words(report: &SwarmReport) -> String {

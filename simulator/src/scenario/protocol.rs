@@ -14,7 +14,7 @@ use super::time::{Law, Span};
 use super::{Code, Event, Scenario, Struck, When};
 use crate::world::config::{
     Abuse, Action, AllianceConfig, Asserted, ClockConfig, Config, DatabaseConfig, DiskConfig, Happening, NetworkConfig,
-    SiteConfig, Theft,
+    SITES_MAX, SiteConfig, Theft,
 };
 use crate::world::random::{Purpose, Stream};
 
@@ -34,8 +34,6 @@ const CONVERGE_MS: u64 = 300_000;
 const ROTTEN_SHARDS: u16 = 4;
 /// Of random events of one kind no more than so many are drawn.
 const DRAWN_MAX: usize = 100_000;
-/// Sites of one run at the most.
-const SITES_MAX: usize = 64;
 
 /// Why protocol mode cannot run a scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +52,7 @@ pub enum NoRun {
     #[error("protocol mode needs at least one [[databases]] entry")]
     NoDatabase,
     /// More than the machines are run with here.
-    #[error("protocol mode runs at most 64 sites, not {0}")]
+    #[error("protocol mode runs at most {SITES_MAX} sites, not {0}")]
     Sites(usize),
     /// More than one byte counts.
     #[error("protocol mode takes codes of at most 255, not {0}")]

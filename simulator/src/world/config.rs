@@ -9,7 +9,7 @@ mod validate;
 use protocol::identifier::{DatabaseName, SiteName};
 use serde::{Deserialize, Serialize};
 
-pub use validate::ConfigError;
+pub use validate::{ConfigError, SITES_MAX};
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

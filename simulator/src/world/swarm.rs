@@ -91,6 +91,22 @@ pub struct SwarmReport {
     pub restores: u64,
 }
 
+impl SwarmReport {
+    /// Adds what later seeds came to.
+    pub fn add(&mut self, later: Self) {
+        self.runs += later.runs;
+        self.failures.extend(later.failures);
+        self.messages += later.messages;
+        self.virtual_ms += later.virtual_ms;
+        self.durable_snapshots += later.durable_snapshots;
+        self.restores += later.restores;
+        for (what, runs) in later.reached {
+            *self.reached.entry(what).or_insert(0) += runs;
+        }
+        self.never_reached.retain(|what| !self.reached.contains_key(what));
+    }
+}
+
 /// Runs all `seeds` on so many threads.
 ///
 /// # Errors

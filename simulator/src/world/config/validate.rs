@@ -7,7 +7,7 @@ use protocol::identifier::{DatabaseName, SiteName};
 use super::{Action, Config, PlantedBug};
 
 /// Sites of one run at the most.
-const SITES_MAX: usize = 64;
+pub const SITES_MAX: usize = 64;
 
 /// Why there is no run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

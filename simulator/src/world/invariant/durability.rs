@@ -142,6 +142,16 @@ fn check(scene: &Scene<'_>, manifest: &Digest) -> Result<(), String> {
     ))
 }
 
+/// The share of a snapshot that lies on a site's disk, opened with the site's key.
+///
+/// # Errors
+/// It is not there, or it does not open.
+pub(super) fn kept_share(site: &SimSite, manifest: &Manifest) -> Result<Share, String> {
+    let sealed = site.disk.record(RecordKind::Share, &share_key(manifest)).ok_or("that is not on the disk")?;
+    let opened = open_sealed(&site.keys.sealing, &share_context(manifest, &site.keys.name), sealed);
+    Share::from_bytes(&opened.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+}
+
 /// Opens a snapshot with nothing but the disks and keys of the standing sites; returns the digest over its plaintext.
 ///
 /// # Errors
@@ -149,14 +159,7 @@ fn check(scene: &Scene<'_>, manifest: &Digest) -> Result<(), String> {
 pub fn open_from_disks(scene: &Scene<'_>, manifest: &Digest) -> Result<Digest, String> {
     let chapter = scene.chronicle.chapters.get(manifest).ok_or("nobody keeps the manifest")?;
     let document = chapter.signed.document();
-    let key = share_key(document);
-    let shares: Vec<Share> = (scene.standing())
-        .filter_map(|site| {
-            let sealed = site.disk.record(RecordKind::Share, &key)?;
-            let opened = open_sealed(&site.keys.sealing, &share_context(document, &site.keys.name), sealed).ok()?;
-            Share::from_bytes(&opened).ok()
-        })
-        .collect();
+    let shares: Vec<Share> = scene.standing().filter_map(|site| kept_share(site, document).ok()).collect();
     let threshold = usize::from(document.custody.threshold);
     let secret =
         reconstruct(threshold, &shares, &document.custody.commitments()?).map_err(|error| error.to_string())?;

@@ -1,12 +1,10 @@
 //! Redundancy truth: a receipt of an honest site says nothing but what its disk holds at that moment, synced.
 
-use protocol::catalog::publish::share_context;
 use protocol::machine::RecordKind;
+use shard_codec::ShareIndex;
 use shard_codec::secret_sharing::verify_share;
-use shard_codec::share_sealing::open_sealed;
-use shard_codec::{Share, ShareIndex};
 
-use super::durability::share_key;
+use super::durability::kept_share;
 use super::{Fact, Invariant, Scene};
 use crate::world::chronicle::Chapter;
 use crate::world::sim_site::SimSite;
@@ -54,9 +52,7 @@ impl Invariant for Redundancy {
 
 fn check_share(site: &SimSite, chapter: &Chapter) -> Result<(), String> {
     let document = chapter.signed.document();
-    let sealed = site.disk.record(RecordKind::Share, &share_key(document)).ok_or("that is not on the disk")?;
-    let opened = open_sealed(&site.keys.sealing, &share_context(document, &site.keys.name), sealed);
-    let share = Share::from_bytes(&opened.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+    let share = kept_share(site, document)?;
     let position = document.custody.custodians.iter().position(|custodian| *custodian == site.keys.name);
     let index = position.and_then(|position| ShareIndex::new(u8::try_from(position + 1).ok()?));
     let index = index.ok_or("of which it is no custodian")?;

@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use protocol::catalog::publish::share_context;
 use protocol::document::Manifest;
 use protocol::machine::RecordKind;
 use serde::Serialize;
 use shard_codec::secret_sharing::{Commitments, reconstruct};
-use shard_codec::share_sealing::open_sealed;
 use shard_codec::{Digest, Share, ShareIndex};
 
-use super::durability::share_key;
+use super::durability::kept_share;
 use super::{Fact, Invariant, Scene};
 use crate::world::trace::NodeId;
 
@@ -74,16 +72,8 @@ fn is_enemy(scene: &Scene<'_>, node: NodeId) -> bool {
 
 /// Shares that the enemies can open, by index.
 fn seized(scene: &Scene<'_>, manifest: &Manifest) -> BTreeMap<ShareIndex, Share> {
-    let key = share_key(manifest);
     let enemies = scene.sites.iter().filter(|site| is_enemy(scene, site.node));
-    enemies
-        .filter_map(|site| {
-            let sealed = site.disk.record(RecordKind::Share, &key)?;
-            let opened = open_sealed(&site.keys.sealing, &share_context(manifest, &site.keys.name), sealed).ok()?;
-            Share::from_bytes(&opened).ok()
-        })
-        .map(|share| (share.index(), share))
-        .collect()
+    enemies.filter_map(|site| kept_share(site, manifest).ok()).map(|share| (share.index(), share)).collect()
 }
 
 fn check(scene: &Scene<'_>) -> Result<(), String> {
