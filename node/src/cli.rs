@@ -11,6 +11,7 @@ mod keys;
 mod official;
 mod order;
 mod output;
+mod pace;
 mod restore;
 mod site;
 mod snapshots;

@@ -1,21 +1,26 @@
 //! A running site: the machines of `protocol` on real disks and sockets.
 //!
 //! [`driver`] owns the machines and carries out their outputs on one thread, persisting before anything is sent.
-//! `server` answers peers; `spread` brings announcements to the other sites and asks them for what was missed.
+//! `server` answers peers; `spread` brings announcements to the other sites and asks them for what was missed; `work`
+//! does what the machines want done beside their loop: audits of others, and repairs (`mend`).
 //! Bulk bytes go from stream to [`crate::shard_store`] and back without touching a machine.
 
 pub mod driver;
+mod help;
 pub mod inspect;
 #[cfg(feature = "test-hooks")]
 mod lie;
+mod mend;
 mod server;
 mod spread;
 mod strangers;
+mod work;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use protocol::document::CharterChain;
+use protocol::host::Pace;
 use protocol::machine::SiteKeys;
 
 use crate::network::{Mesh, MeshError, MeshOptions};
@@ -55,6 +60,8 @@ pub struct SiteOptions {
     pub listen: Vec<String>,
     /// Bounds of the shard store.
     pub store: StoreOptions,
+    /// How often it audits, how fast it repairs.
+    pub pace: Pace,
     /// What the site does wrong, on purpose.
     #[cfg(feature = "test-hooks")]
     pub lie: Option<Lie>,
@@ -84,8 +91,8 @@ impl Site {
         let (name, identity) = (keys.name.clone(), keys.identity.public());
         let (store, store_report) = ShardStore::open_with(&dir.join("store"), options.store.clone())?;
         let mesh_keys = Arc::new(keys);
-        let (driver, announcements) =
-            Driver::start(&dir.join("state.redb"), charters, mesh_keys.clone(), store.clone())?;
+        let state_path = dir.join("state.redb");
+        let (driver, outlets) = Driver::start(&state_path, charters, mesh_keys.clone(), store.clone(), options.pace)?;
         let listen = driver.read(|machines| {
             let charter = machines.catalog.charter();
             let entry = charter.active_site_by_identity(identity).filter(|site| site.name == name);
@@ -97,11 +104,13 @@ impl Site {
         })?;
         let listen = if options.listen.is_empty() { listen } else { options.listen.clone() };
         let (mesh, events) = Mesh::start(&mesh_keys.identity, &MeshOptions { listen }).await?;
-        let server = server::Server::new(driver.clone(), store, &mesh_keys, &options);
+        let server = server::Server::new(driver.clone(), store.clone(), &mesh_keys, &options);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(strangers::guard(driver.clone(), mesh.clone(), events));
         tasks.spawn(server.run(mesh.accept()?));
-        tasks.spawn(spread::run(driver.clone(), mesh.clone(), name, announcements));
+        tasks.spawn(spread::run(driver.clone(), mesh.clone(), name, outlets.announcements));
+        tasks.spawn(work::run(driver.clone(), mesh.clone(), store, mesh_keys, outlets.work));
+        tasks.spawn(driver.clone().keep_time());
         Ok(Self { driver, store_report, mesh, tasks })
     }
 

@@ -4,7 +4,7 @@
 //! next start. [`MachineState::append`] is one durable transaction: after a crash either all records of a
 //! call are there or none. Nothing here understands the bytes.
 //!
-//! Every kind but [`RecordKind::Outbox`] is append-only: the same key with other bytes is refused, so a
+//! A kind is append-only unless its newest record is all that counts: the same key with other bytes is refused, so a
 //! fault elsewhere in the node cannot rewrite a signed document that was once kept.
 //!
 //! # Layout
@@ -41,8 +41,21 @@ pub enum RecordKind {
     Notice = 6,
     /// A proof that two manifests conflict.
     Fork = 7,
-    /// A message that is still to be delivered; the one kind that may be replaced and removed.
+    /// A message that is still to be delivered; the one kind that may be removed.
     Outbox = 8,
+    /// The newest inventory of a site for a database.
+    Inventory = 9,
+    /// The newest report of an auditor.
+    AuditReport = 10,
+    /// An answer that proves a loss.
+    Fault = 11,
+}
+
+impl RecordKind {
+    /// Whether a record may take the place of an earlier one of the same key.
+    const fn is_replaced(self) -> bool {
+        matches!(self, Self::Outbox | Self::Inventory | Self::AuditReport)
+    }
 }
 
 /// One record to keep.
@@ -127,7 +140,7 @@ impl MachineState {
             let mut table = transaction.open_table(RECORDS)?;
             for record in records {
                 let key = (record.kind as u8, record.key);
-                if record.kind != RecordKind::Outbox {
+                if !record.kind.is_replaced() {
                     let existing = table.get(key)?.map(|value| value.value() == record.value);
                     match existing {
                         None => {}

@@ -7,6 +7,7 @@
 pub mod follow;
 pub mod fork;
 mod history;
+mod kept_stripes;
 pub mod publish;
 mod run;
 
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use shard_codec::Digest;
 
 pub use history::History;
+pub use kept_stripes::{KeptStripe, KeptStripes};
 
 use crate::document::{Charter, CharterChain, CharterError, Manifest, Receipt};
 use crate::identifier::DatabaseName;
@@ -178,9 +180,12 @@ impl Catalog {
             RecordKind::Manifest => self.take_manifest_of_its_time(bytes, &mut ignored),
             RecordKind::Receipt => self.take_receipt(bytes, &mut ignored),
             RecordKind::Fork => self.take_fork(bytes, &mut ignored),
-            RecordKind::Share | RecordKind::Order | RecordKind::Notice => {
-                Err(Refusal::new(RefusalCode::Malformed, "not a public document of the catalog"))
-            }
+            RecordKind::Share
+            | RecordKind::Order
+            | RecordKind::Notice
+            | RecordKind::Inventory
+            | RecordKind::AuditReport
+            | RecordKind::Fault => Err(Refusal::new(RefusalCode::Malformed, "not a public document of the catalog")),
         }
     }
 

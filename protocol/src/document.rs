@@ -1,7 +1,10 @@
 //! What people, sites and writers sign. One file a kind; `docs/format.md` lists the bytes.
 
+mod audit_answer;
+mod audit_report;
 mod card;
 mod charter;
+mod inventory;
 mod join_request;
 mod manifest;
 mod receipt;
@@ -11,10 +14,13 @@ mod release_order;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use audit_answer::{AuditAnswer, Challenge};
+pub use audit_report::{AuditReport, Tally};
 pub use card::{Bearer, Card};
 pub use charter::{
     Alliance, Charter, CharterChain, CharterError, Database, Official, Roles, Site, SiteKind, SiteState,
 };
+pub use inventory::Inventory;
 pub use join_request::JoinRequest;
 pub use manifest::{Custody, LiveStripe, LiveStripes, Manifest, Stripe};
 pub use receipt::Receipt;

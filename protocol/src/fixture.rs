@@ -347,6 +347,9 @@ impl<'a> RunningSite<'a> {
             Announcement::Fork(bytes) => self.tell(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
             Announcement::Order(bytes) => self.ask(NOW, release::Input::Order { ticket, bytes: bytes.into_vec() }),
             Announcement::Notice(bytes) => self.ask(NOW, release::Input::Notice { ticket, bytes: bytes.into_vec() }),
+            Announcement::Inventory(_) | Announcement::AuditReport(_) | Announcement::Fault(_) => {
+                unreachable!("these are heard by all machines together")
+            }
         };
         answer(&outputs)
     }
@@ -395,6 +398,9 @@ pub(crate) fn kinds(outputs: &[Output]) -> Vec<String> {
         }
         Output::Reply(_, reply) => if reply.is_ok() { "reply" } else { "refuse" }.to_owned(),
         Output::Report(_) => "report".to_owned(),
+        Output::Sweep { .. } => "sweep".to_owned(),
+        Output::Ask { .. } => "ask".to_owned(),
+        Output::Repair(_) => "repair".to_owned(),
     };
     outputs.iter().map(kind).collect()
 }

@@ -7,5 +7,5 @@ pub mod answer;
 mod machines;
 mod round;
 
-pub use machines::{Input, Machines};
+pub use machines::{Input, Machines, Pace};
 pub use round::{LOG_PAGES_PER_ROUND, Round, UnexpectedResponse};

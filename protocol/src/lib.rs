@@ -13,20 +13,25 @@
 extern crate self as protocol;
 
 pub mod armor;
+pub mod audit;
 pub mod catalog;
 pub mod cbor;
 pub mod contents;
 pub mod document;
+pub mod evidence;
 #[cfg(test)]
 mod fixture;
 pub mod host;
 pub mod identifier;
+pub mod ledger;
 pub mod limits;
 pub mod machine;
+pub mod number_set;
 pub mod placement;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 pub mod release;
+pub mod repair;
 pub mod signature;
 pub mod timestamp;
 pub mod wire;

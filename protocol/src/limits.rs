@@ -23,6 +23,8 @@ pub const MANIFEST_BYTES_MAX: usize = 16 << 20;
 pub const STRIPE_NUMBER_MAX: u64 = 1 << 48;
 /// Any other document in bytes at the most.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
+/// Runs of numbers in an inventory at the most: two lists of them fit a document.
+pub const INVENTORY_RUNS_MAX: usize = 1_024;
 /// A sealed root in bytes at the most.
 pub const SEALED_ROOT_BYTES_MAX: usize = 256 << 10;
 /// A sealed share in bytes at the most (X-Wing encapsulation 1120, share 65, tag 16).

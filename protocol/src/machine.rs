@@ -7,7 +7,8 @@
 //!     input = wait for a message, a finished disk job or a timer
 //!     for output in machine.handle(now, input, ..) {
 //!         Persist(record)      -> append durably; if that fails the process stops
-//!         CheckShards(..)      -> look into the shard store, come back with an input
+//!         CheckShards(..)      -> look into the shard store, come back with an input (Sweep: to the repair machine)
+//!         Ask(..), Repair(..)  -> begin it beside the loop, come back with an input when it has ended
 //!         Announce(document)   -> send to the other sites, again until they have it
 //!         Reply(ticket, ..)    -> answer the peer that is waiting
 //!         Report(event)        -> log, count, show
@@ -24,9 +25,12 @@ use serde::{Deserialize, Serialize};
 use shard_codec::Digest;
 use shard_codec::share_sealing::SealingSecretKey;
 
+use crate::audit::verdict::Loss;
+use crate::evidence::ShardName;
 use crate::identifier::{DatabaseName, SiteName};
+use crate::repair::Job;
 use crate::signature::Keypair;
-use crate::wire::{Refusal, Response};
+use crate::wire::{Refusal, Request, Response};
 
 /// What makes a site this site.
 #[derive(Debug)]
@@ -60,12 +64,34 @@ pub enum RecordKind {
     Notice,
     /// Proof that a writer forked its history.
     Fork,
+    /// The newest inventory of a site for a database; the next one replaces it.
+    Inventory,
+    /// The newest report of an auditor; the next one replaces it.
+    AuditReport,
+    /// An answer that proves a loss.
+    Fault,
 }
 
 impl RecordKind {
     /// The order in which kinds are put back: each refers only to those before it.
-    pub const REPLAY_ORDER: [Self; 7] =
-        [Self::Charter, Self::Manifest, Self::Share, Self::Receipt, Self::Fork, Self::Order, Self::Notice];
+    pub const REPLAY_ORDER: [Self; 10] = [
+        Self::Charter,
+        Self::Manifest,
+        Self::Share,
+        Self::Receipt,
+        Self::Fork,
+        Self::Order,
+        Self::Notice,
+        Self::Inventory,
+        Self::AuditReport,
+        Self::Fault,
+    ];
+
+    /// Whether a record may take the place of an earlier one of the same key.
+    #[must_use]
+    pub const fn is_replaced(self) -> bool {
+        matches!(self, Self::Inventory | Self::AuditReport)
+    }
 }
 
 /// Something to keep for ever.
@@ -95,6 +121,12 @@ pub enum Announcement {
     Notice(serde_bytes::ByteBuf),
     /// Two manifests of one sequence number.
     Fork(serde_bytes::ByteBuf),
+    /// What a site lacks.
+    Inventory(serde_bytes::ByteBuf),
+    /// What a site found in its audits.
+    AuditReport(serde_bytes::ByteBuf),
+    /// An answer that proves a loss.
+    Fault(serde_bytes::ByteBuf),
 }
 
 /// What the host is to do, in order.
@@ -109,6 +141,24 @@ pub enum Output {
         /// Roots of the shards.
         roots: Vec<Digest>,
     },
+    /// Find out which of these shards are not in the store, and come back to the repair machine.
+    Sweep {
+        /// To come back with.
+        ticket: Ticket,
+        /// Roots of the shards.
+        roots: Vec<Digest>,
+    },
+    /// Ask a site, and come back to the audit machine with the answer, or with none if there is none in good time.
+    Ask {
+        /// To come back with.
+        ticket: Ticket,
+        /// Whom.
+        site: SiteName,
+        /// What.
+        request: Box<Request>,
+    },
+    /// Remake a shard, and come back with how it ended.
+    Repair(Box<Job>),
     /// Spread.
     Announce(Announcement),
     /// Answer.
@@ -157,6 +207,50 @@ pub enum Event {
         /// By which site.
         site: SiteName,
     },
+    /// A site has lost a shard, by its own signature.
+    LossProven {
+        /// The site.
+        site: SiteName,
+        /// The database.
+        database: DatabaseName,
+        /// The stripe.
+        stripe_number: u64,
+        /// How it shows.
+        loss: Loss,
+    },
+    /// A shard that should be here is not.
+    ShardMissing {
+        /// Which.
+        shard: Box<ShardName>,
+    },
+    /// A shard that was missing here is here again.
+    ShardMended {
+        /// Which.
+        shard: Box<ShardName>,
+    },
+    /// A shard could not be remade now.
+    RepairFailed {
+        /// Which.
+        shard: Box<ShardName>,
+        /// Why.
+        why: String,
+    },
+    /// A site sent wrong bytes to help with a repair.
+    HelperLied {
+        /// The site.
+        site: SiteName,
+        /// What was being remade.
+        shard: Box<ShardName>,
+    },
+    /// This site has said what it lacks.
+    Declared {
+        /// Of which database.
+        database: DatabaseName,
+        /// Shards of so many stripes.
+        stripes: u64,
+        /// Shares of so many snapshots.
+        shares: u64,
+    },
     /// Something was refused.
     Refused {
         /// Why.
@@ -180,6 +274,19 @@ impl fmt::Display for Event {
             Self::OrderAccepted { order } => write!(f, "release order {order} accepted"),
             Self::ShareReleased { order, database, sequence, site } => {
                 write!(f, "{site} released its share of {database} snapshot {sequence} under order {order}")
+            }
+            Self::LossProven { site, database, stripe_number, loss } => {
+                write!(f, "ALARM: {site} has lost its shard of {database} stripe {stripe_number}: it {loss}")
+            }
+            Self::ShardMissing { shard } => write!(f, "{shard} is missing here"),
+            Self::ShardMended { shard } => write!(f, "{shard} is mended"),
+            Self::RepairFailed { shard, why } => write!(f, "{shard} is not mended yet, will try again: {why}"),
+            Self::HelperLied { site, shard } => {
+                write!(f, "ALARM: {site} sent wrong bytes for the repair of {shard}: left out for a while")
+            }
+            Self::Declared { database, stripes: 0, shares: 0 } => write!(f, "all of {database} is held here again"),
+            Self::Declared { database, stripes, shares } => {
+                write!(f, "told the others: {stripes} shards and {shares} shares of {database} are missing here")
             }
             Self::Refused { reason } => write!(f, "refused: {reason}"),
         }

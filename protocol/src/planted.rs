@@ -20,6 +20,12 @@ pub enum Bug {
     UnverifiedShare,
     /// The proof of a fork is neither kept nor spread.
     ForkForgotten,
+    /// An audit takes any signed answer for a proof.
+    AnswerNotProven,
+    /// A proven loss is kept and not counted.
+    FaultNotCounted,
+    /// A site helps others that have not said what they lack.
+    HelpWithoutConfession,
 }
 
 thread_local! {

@@ -163,7 +163,14 @@ impl Release {
         let result = match record.kind {
             RecordKind::Order => self.take_order(&record.value, position, catalog, &mut ignored),
             RecordKind::Notice => self.take_notice(&record.value, position, catalog, &mut ignored),
-            RecordKind::Charter | RecordKind::Manifest | RecordKind::Share | RecordKind::Receipt | RecordKind::Fork => {
+            RecordKind::Charter
+            | RecordKind::Manifest
+            | RecordKind::Share
+            | RecordKind::Receipt
+            | RecordKind::Fork
+            | RecordKind::Inventory
+            | RecordKind::AuditReport
+            | RecordKind::Fault => {
                 return Err("belongs to the catalog".to_owned());
             }
         };

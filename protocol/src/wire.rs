@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
+use crate::document::Challenge;
 use crate::identifier::DatabaseName;
 use crate::machine::Announcement;
 
@@ -71,6 +72,21 @@ pub enum Request {
         /// How many.
         bytes: u64,
     },
+    /// Bytes of a shard for the repair of another of its stripe: the whole shard as it is, or columns with their proof.
+    Columns {
+        /// The database.
+        database: DatabaseName,
+        /// The stripe.
+        stripe_number: u64,
+        /// The shard asked for.
+        shard_index: u8,
+        /// Its root.
+        root: Digest,
+        /// First byte and how many; absent for the whole shard.
+        columns: Option<(u64, u64)>,
+    },
+    /// Prove that a leaf of a shard is held.
+    Audit(Challenge),
     /// Which of these shards the site does not hold.
     MissingShards {
         /// Their names.
@@ -144,6 +160,8 @@ pub enum Response {
         /// HPKE.
         sealed: ByteBuf,
     },
+    /// A signed answer to a challenge.
+    Audited(ByteBuf),
     /// No, and why.
     Refused(Refusal),
 }

@@ -16,9 +16,13 @@ mod vectors {
     use protocol::catalog::fork::ForkProof;
     use protocol::cbor;
     use protocol::contents::{ChunkPlace, ChunkRun, ContentsRoot, Entry, EntryKind, Item, ROOT_VERSION};
-    use protocol::document::{Bearer, Card, Document, JoinRequest, Receipt, ReleaseNotice};
+    use protocol::document::{
+        AuditAnswer, AuditReport, Bearer, Card, Challenge, Document, Inventory, JoinRequest, Receipt, ReleaseNotice,
+        Tally,
+    };
     use protocol::limits::{FRAME_BYTES_MAX, MANIFEST_BYTES_MAX};
     use protocol::machine::Announcement;
+    use protocol::number_set::NumberSet;
     use protocol::signature::Signed;
     use protocol::wire::{Refusal, RefusalCode, Request, Response};
     use serde_bytes::ByteBuf;
@@ -60,6 +64,57 @@ mod vectors {
         Item::Entry(Entry { path: "base/16384/2619".to_owned(), kind, mode: 0o600, modified_ms: -1 })
     }
 
+    fn challenge() -> Challenge {
+        let (root, nonce) = (Digest::of(b"shard"), [7; 32]);
+        Challenge { database: database(), stripe_number: 1 << 40, shard_index: 6, root, leaf: 300, nonce }
+    }
+
+    fn columns(columns: Option<(u64, u64)>) -> Request {
+        let root = Digest::of(b"shard");
+        Request::Columns { database: database(), stripe_number: 1 << 40, shard_index: 6, root, columns }
+    }
+
+    /// What sites say of themselves and each other.
+    fn evidence(state: &State) -> [(String, String); 3] {
+        let (bern, about) = (&state.sites[4].identity, state.chain.state());
+        let inventory = Inventory {
+            state: about,
+            site: name("bern"),
+            database: database(),
+            sequence: 12,
+            missing_stripes: NumberSet::covering([1, 2, 3, 70_000], 8),
+            missing_shares: NumberSet::default(),
+            at: NOW,
+        };
+        let answer = AuditAnswer {
+            state: about,
+            site: name("bern"),
+            challenge: challenge(),
+            proof: Some(ByteBuf::from(vec![1, 2, 3])),
+            at: NOW,
+        };
+        let tally = Tally {
+            site: name("tokyo"),
+            valid_count: 300,
+            skip_count: 2,
+            fault_count: 1,
+            proven_bytes: 300 << 14,
+            last_valid: Some(NOW),
+        };
+        let report = AuditReport {
+            state: about,
+            auditor: name("bern"),
+            since: NOW,
+            at: NOW.plus_ms(60_000),
+            tallies: vec![tally],
+        };
+        [
+            signed(&Signed::sign_new(inventory, bern).unwrap()),
+            signed(&Signed::sign_new(answer, bern).unwrap()),
+            signed(&Signed::sign_new(report, bern).unwrap()),
+        ]
+    }
+
     fn requests() -> String {
         let (root, bytes) = (Digest::of(b"shard"), || ByteBuf::from(vec![1, 2, 3]));
         let order = Digest::of(b"order");
@@ -74,6 +129,9 @@ mod vectors {
             ),
             line("shard", &Request::Shard { root }),
             line("shard-range", &Request::ShardRange { root, offset: 16_384, bytes: 1 }),
+            line("columns", &columns(None)),
+            line("columns-range", &columns(Some((16_384, 1)))),
+            line("audit", &Request::Audit(challenge())),
             line("missing-shards", &Request::MissingShards { roots: vec![root, order] }),
             line("publish", &Request::Publish { manifest: bytes(), sealed_share: Some(bytes()) }),
             line("publish-without-share", &Request::Publish { manifest: bytes(), sealed_share: None }),
@@ -87,6 +145,9 @@ mod vectors {
             line("announce-order", &Request::Announce(Announcement::Order(bytes()))),
             line("announce-notice", &Request::Announce(Announcement::Notice(bytes()))),
             line("announce-fork", &Request::Announce(Announcement::Fork(bytes()))),
+            line("announce-inventory", &Request::Announce(Announcement::Inventory(bytes()))),
+            line("announce-audit-report", &Request::Announce(Announcement::AuditReport(bytes()))),
+            line("announce-fault", &Request::Announce(Announcement::Fault(bytes()))),
         ]
         .concat()
     }
@@ -121,6 +182,7 @@ mod vectors {
             line("published", &Response::Published { receipt: Some(bytes()), missing: vec![] }),
             line("published-nothing", &Response::Published { receipt: None, missing: vec![root] }),
             line("share", &Response::Share { index: 3, sealed: bytes() }),
+            line("audited", &Response::Audited(bytes())),
             refused,
         ]
         .concat()
@@ -163,7 +225,8 @@ mod vectors {
         let mut contents = line("root", &root());
         contents.push_str(&items.iter().map(|item| line("item", item)).collect::<String>());
         contents.push_str(&line("item", &Item::Chunks(root().chunks)));
-        Files::from([
+        let mut files = Files::from(evidence(&state));
+        files.extend([
             signed(state.chain.newest()),
             signed(&Signed::sign_new(card, official).unwrap()),
             signed(&Signed::sign_new(join, bern).unwrap()),
@@ -175,7 +238,8 @@ mod vectors {
             ("requests.txt".to_owned(), requests()),
             ("responses.txt".to_owned(), responses()),
             ("contents.txt".to_owned(), contents),
-        ])
+        ]);
+        files
     }
 
     fn pinned(file: &str) -> String {
@@ -211,6 +275,9 @@ mod vectors {
         check::<Receipt>();
         check::<protocol::document::ReleaseOrder>();
         check::<ReleaseNotice>();
+        check::<Inventory>();
+        check::<AuditAnswer>();
+        check::<AuditReport>();
     }
 
     fn check_lines<T: serde::Serialize + serde::de::DeserializeOwned>(file: &str, words: &[&str]) {

@@ -9,6 +9,7 @@ use protocol::signature::Signed;
 use serde_json::json;
 
 use super::keys::Passphrases;
+use super::pace::PaceArguments;
 use super::{Failure, Output, documents, runtime};
 use crate::daemon::{self, SiteOptions};
 use crate::keystore::read_key_header;
@@ -94,6 +95,8 @@ pub(super) struct RunArguments {
     /// The most that shards may take, in MiB.
     #[arg(long)]
     capacity_mib: Option<u64>,
+    #[command(flatten)]
+    pace: PaceArguments,
 }
 
 fn key_path(dir: &Path) -> PathBuf {
@@ -160,6 +163,7 @@ fn serve(arguments: &RunArguments, passphrases: &Passphrases, output: &Output) -
     let options = SiteOptions {
         listen: arguments.listen.clone(),
         store,
+        pace: arguments.pace.pace(),
         #[cfg(feature = "test-hooks")]
         lie: daemon::Lie::from_environment(),
     };

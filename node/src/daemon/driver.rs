@@ -5,14 +5,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::catalog;
 use protocol::document::CharterChain;
-use protocol::host::{Input, Machines};
+use protocol::host::{Input, Machines, Pace};
 use protocol::machine::{Announcement, Output, Record, RecordKind, SiteKeys, Ticket};
+use protocol::repair;
 use protocol::signature::{PublicKey, Signed};
 use protocol::timestamp::Timestamp;
 use protocol::wire::access::{self, Caller};
 use protocol::wire::{Refusal, RefusalCode, Response};
+use shard_codec::Digest;
 use tokio::sync::{mpsc, oneshot};
 
+use super::work::Work;
 use crate::machine_state::{self, MachineState};
 use crate::redb_file::RedbFileError;
 use crate::shard_store::ShardStore;
@@ -20,6 +23,9 @@ use crate::{clock, entropy};
 
 /// Inputs that may wait; a peer that sends more waits for its turn.
 const QUEUE: usize = 256;
+/// How often the machines are told that time has passed.
+const TICK: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Why the machines do not start.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
@@ -51,7 +57,7 @@ type Reply = oneshot::Sender<Result<Response, Refusal>>;
 
 struct Job {
     make: Box<dyn FnOnce(Ticket) -> Input + Send>,
-    reply: Reply,
+    reply: Option<Reply>,
 }
 
 /// Handle to the thread; cheap to clone.
@@ -72,13 +78,15 @@ impl Driver {
         charters: CharterChain,
         keys: Arc<SiteKeys>,
         store: ShardStore,
-    ) -> Result<(Self, mpsc::Receiver<Announcement>), DriverError> {
+        pace: Pace,
+    ) -> Result<(Self, Outlets), DriverError> {
         let state = MachineState::open(path)?;
-        let machines = replay(&state, charters)?;
+        let machines = replay(&state, charters, pace)?;
         let machines = Arc::new(RwLock::new(machines));
         let (jobs, receive_jobs) = mpsc::channel(QUEUE);
         let (announce, announcements) = mpsc::channel(QUEUE * 4);
-        let worker = Worker { machines: machines.clone(), state, keys, store, announce };
+        let (work, receive_work) = mpsc::unbounded_channel();
+        let worker = Worker { machines: machines.clone(), state, keys, store, announce, work };
         let builder = std::thread::Builder::new().name("machines".to_owned());
         let run = move || {
             // Without its machines a site would go on answering from what it knew: it must not.
@@ -88,7 +96,7 @@ impl Driver {
             }
         };
         drop(builder.spawn(run).map_err(DriverError::Thread)?);
-        Ok((Self { machines, jobs }, announcements))
+        Ok((Self { machines, jobs }, Outlets { announcements, work: receive_work }))
     }
 
     /// Looks at the machines. What is seen is on disk already.
@@ -103,6 +111,22 @@ impl Driver {
         self.read(|machines| access::identify(machines.catalog.charter(), key, machines.release.ordered_for(key, now)))
     }
 
+    /// Gives an input to the machines that nobody waits for.
+    pub async fn tell(&self, input: Input) {
+        // A thread that is gone has said why; nothing waits here.
+        let _stopped = self.jobs.send(Job { make: Box::new(move |_ticket| input), reply: None }).await;
+    }
+
+    /// Lets time pass for the machines, for ever.
+    pub(super) async fn keep_time(self) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.tell(Input::Tick).await;
+        }
+    }
+
     /// Gives an input to the machines and waits for the answer.
     ///
     /// # Errors
@@ -110,12 +134,20 @@ impl Driver {
     pub async fn ask(&self, make: impl FnOnce(Ticket) -> Input + Send + 'static) -> Result<Response, Refusal> {
         let stopped = || Refusal::new(RefusalCode::Internal, "the site is shutting down");
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job { make: Box::new(make), reply }).await.map_err(|_closed| stopped())?;
+        self.jobs.send(Job { make: Box::new(make), reply: Some(reply) }).await.map_err(|_closed| stopped())?;
         answer.await.map_err(|_dropped| stopped())?
     }
 }
 
-fn replay(state: &MachineState, charters: CharterChain) -> Result<Machines, DriverError> {
+/// What comes out of the machines besides answers.
+pub struct Outlets {
+    /// Documents for the other sites.
+    pub announcements: mpsc::Receiver<Announcement>,
+    /// Things to do beside the loop.
+    pub work: mpsc::UnboundedReceiver<Work>,
+}
+
+fn replay(state: &MachineState, charters: CharterChain, pace: Pace) -> Result<Machines, DriverError> {
     let broken = |kind, reason: String| DriverError::Replay { kind, reason };
     let stored = state.load(machine_state::RecordKind::Charter)?;
     let mut chain = match stored.first() {
@@ -139,7 +171,7 @@ fn replay(state: &MachineState, charters: CharterChain) -> Result<Machines, Driv
             state.append(&[record])?;
         }
     }
-    let mut machines = Machines::new(chain);
+    let mut machines = Machines::new(chain, pace);
     // The charters are here already.
     for kind in RecordKind::REPLAY_ORDER.into_iter().filter(|kind| *kind != RecordKind::Charter) {
         for (key, value) in state.load(stored_kind(kind))? {
@@ -158,6 +190,9 @@ const fn stored_kind(kind: RecordKind) -> machine_state::RecordKind {
         RecordKind::Order => machine_state::RecordKind::Order,
         RecordKind::Notice => machine_state::RecordKind::Notice,
         RecordKind::Fork => machine_state::RecordKind::Fork,
+        RecordKind::Inventory => machine_state::RecordKind::Inventory,
+        RecordKind::AuditReport => machine_state::RecordKind::AuditReport,
+        RecordKind::Fault => machine_state::RecordKind::Fault,
     }
 }
 
@@ -167,13 +202,15 @@ struct Worker {
     keys: Arc<SiteKeys>,
     store: ShardStore,
     announce: mpsc::Sender<Announcement>,
+    /// Unbounded here, because the machines bound it: one question a site, a few repairs.
+    work: mpsc::UnboundedSender<Work>,
 }
 
 impl Worker {
     fn run(self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(job) = jobs.blocking_recv() {
             // One job at a time, handled to its end: one ticket is enough.
-            let mut reply = Some(job.reply);
+            let mut reply = job.reply;
             self.step((job.make)(Ticket(0)), &mut reply);
         }
     }
@@ -204,7 +241,13 @@ impl Worker {
                     let kind = stored_kind(record.kind);
                     Some(machine_state::Record { kind, key: &record.key, value: &record.value })
                 }
-                Output::CheckShards { .. } | Output::Announce(_) | Output::Reply(..) | Output::Report(_) => None,
+                Output::CheckShards { .. }
+                | Output::Sweep { .. }
+                | Output::Ask { .. }
+                | Output::Repair(_)
+                | Output::Announce(_)
+                | Output::Reply(..)
+                | Output::Report(_) => None,
             })
             .collect();
         if let Err(error) = self.state.append(&records) {
@@ -213,19 +256,31 @@ impl Worker {
         }
     }
 
+    fn missing(&self, roots: Vec<Digest>) -> Vec<Digest> {
+        self.store.missing(&roots).unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot read the shard index");
+            roots // what cannot be checked is not promised
+        })
+    }
+
+    fn work(&self, work: Work) {
+        // Whoever does the work is gone only when the site stops.
+        let _stopping = self.work.send(work);
+    }
+
     fn carry_out(&self, output: Output, reply: &mut Option<Reply>) -> Option<Input> {
         match output {
             Output::Persist(_) => {}
             Output::CheckShards { ticket, roots } => {
-                return match self.store.missing(&roots) {
-                    Ok(missing) => Some(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing })),
-                    Err(error) => {
-                        tracing::error!(%error, "cannot read the shard index");
-                        let missing = roots; // what cannot be checked is not promised
-                        Some(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing }))
-                    }
-                };
+                let missing = self.missing(roots);
+                return Some(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing }));
             }
+            Output::Sweep { ticket, roots } => {
+                let missing = self.missing(roots);
+                return Some(Input::Repair(repair::Input::Swept { ticket, missing }));
+            }
+            Output::Ask { ticket, site, request } => self.work(Work::Ask { ticket, site, request }),
+            Output::Repair(job) => self.work(Work::Repair(job)),
             Output::Announce(announcement) => {
                 // A full queue loses nothing: the other sites ask for what they missed.
                 if self.announce.try_send(announcement).is_err() {

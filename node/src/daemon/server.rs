@@ -1,11 +1,13 @@
 //! Answering peers. Every stream is a task; every request is identified, allowed, bounded and answered in turn.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use protocol::catalog;
+use protocol::evidence::ShardName;
 use protocol::host::Input;
 use protocol::host::answer::answer;
 use protocol::identifier::{DatabaseName, SiteName};
@@ -48,16 +50,15 @@ const IDLE: Duration = Duration::from_secs(600);
 
 /// What a request needs.
 pub(super) struct Server {
-    driver: Driver,
+    pub(super) driver: Driver,
     store: ShardStore,
+    pub(super) keys: Arc<SiteKeys>,
     me: Option<SiteName>,
-    shards: Semaphore,
+    pub(super) shards: Semaphore,
     bodies: BufferPool,
     peers: Mutex<BTreeMap<PublicKey, Arc<Peer>>>,
     #[cfg(feature = "test-hooks")]
     lie: Option<super::Lie>,
-    #[cfg(feature = "test-hooks")]
-    keys: Arc<SiteKeys>,
 }
 
 /// What all streams of one peer share.
@@ -75,14 +76,13 @@ impl Server {
         Arc::new(Self {
             driver,
             store,
+            keys: keys.clone(),
             me,
             shards: Semaphore::new(SHARDS_IN_MEMORY_MAX),
             bodies: BufferPool::new(KEPT_BYTES_MAX),
             peers: Mutex::new(BTreeMap::new()),
             #[cfg(feature = "test-hooks")]
             lie: _options.lie,
-            #[cfg(feature = "test-hooks")]
-            keys: keys.clone(),
         })
     }
 
@@ -153,8 +153,14 @@ impl Server {
                 }
                 continue;
             }
-            let is_bulk =
-                matches!(request, Request::PutShard { .. } | Request::Shard { .. } | Request::ShardRange { .. });
+            let is_bulk = matches!(
+                request,
+                Request::PutShard { .. }
+                    | Request::Shard { .. }
+                    | Request::ShardRange { .. }
+                    | Request::Columns { .. }
+                    | Request::Audit(_)
+            );
             // One peer, however slow, takes only its part of the memory for shards, and not for ever.
             let _permit = if is_bulk { peer.shards.acquire().await.ok() } else { None };
             let answered = tokio::time::timeout(ANSWER_LIMIT, self.answer(caller, request, stream)).await;
@@ -203,6 +209,11 @@ impl Server {
             Request::ShardRange { root, offset, bytes } => {
                 return self.send_range(root, offset, bytes, stream).await;
             }
+            Request::Columns { database, stripe_number, shard_index, root, columns } => {
+                let shard = ShardName { database, stripe_number, shard_index, root };
+                return self.give_columns(caller, shard, columns, stream).await;
+            }
+            Request::Audit(challenge) => self.answer_audit(challenge).await,
             small => self.answer_small(caller, small).await,
         };
         frame::write_frame(stream, &result.unwrap_or_else(Response::Refused)).await
@@ -277,7 +288,7 @@ impl Server {
         shard
     }
 
-    async fn send_shard(&self, root: Digest, stream: &mut libp2p::Stream) -> Result<(), FrameError> {
+    pub(super) async fn send_shard(&self, root: Digest, stream: &mut libp2p::Stream) -> Result<(), FrameError> {
         let _permit = self.shards.acquire().await;
         match self.read_shard(root).await {
             Ok(shard) => send_body(stream, &shard).await,
@@ -285,7 +296,7 @@ impl Server {
         }
     }
 
-    async fn send_range(
+    pub(super) async fn send_range(
         &self,
         root: Digest,
         offset: u64,
@@ -293,17 +304,16 @@ impl Server {
         stream: &mut libp2p::Stream,
     ) -> Result<(), FrameError> {
         let _permit = self.shards.acquire().await;
-        let shard = match self.read_shard(root).await {
-            Ok(shard) => shard,
-            Err(refusal) => return frame::write_frame(stream, &Response::Refused(refusal)).await,
-        };
-        match shard_tree::prove_range(&shard, offset..offset.saturating_add(bytes)) {
+        match self.prove(root, offset..offset.saturating_add(bytes)).await {
             Ok(proof) => send_body(stream, &proof).await,
-            Err(error) => {
-                let refusal = Refusal::new(RefusalCode::Malformed, error);
-                frame::write_frame(stream, &Response::Refused(refusal)).await
-            }
+            Err(refusal) => frame::write_frame(stream, &Response::Refused(refusal)).await,
         }
+    }
+
+    /// The proof of a range of a shard.
+    pub(super) async fn prove(&self, root: Digest, range: Range<u64>) -> Result<Vec<u8>, Refusal> {
+        let shard = self.read_shard(root).await?;
+        shard_tree::prove_range(&shard, range).map_err(|error| Refusal::new(RefusalCode::Malformed, error))
     }
 
     /// What the machines know, as they would know it again after a restart.
@@ -358,6 +368,8 @@ impl Server {
             Request::PutShard { .. }
             | Request::Shard { .. }
             | Request::ShardRange { .. }
+            | Request::Columns { .. }
+            | Request::Audit(_)
             | Request::Charters { .. }
             | Request::Head { .. }
             | Request::Manifests { .. }

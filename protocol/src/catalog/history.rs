@@ -1,10 +1,12 @@
 //! All that is known of one database.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use shard_codec::Digest;
 
 use crate::catalog::fork::ForkProof;
+use crate::catalog::kept_stripes::KeptStripes;
 use crate::document::{LiveStripes, Manifest, Receipt};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::{Record, RecordKind};
@@ -15,6 +17,7 @@ use crate::signature::Signed;
 pub struct History {
     manifests: Vec<Signed<Manifest>>,
     live: LiveStripes,
+    kept: KeptStripes,
     shares: BTreeMap<u64, Vec<u8>>,
     receipts: BTreeMap<u64, BTreeMap<SiteName, Signed<Receipt>>>,
     forks: BTreeMap<u64, ForkProof>,
@@ -51,6 +54,19 @@ impl History {
         &self.live
     }
 
+    /// Every stripe that a retained snapshot refers to: the head's, and those of the snapshots before it.
+    #[must_use]
+    pub fn kept_stripes(&self) -> &KeptStripes {
+        &self.kept
+    }
+
+    /// Whether `site` said of any of these snapshots that it holds all its shards.
+    #[must_use]
+    pub fn gave_receipt(&self, site: &SiteName, snapshots: Range<u64>) -> bool {
+        let given = self.receipts.range(snapshots).filter_map(|(_sequence, of_snapshot)| of_snapshot.get(site));
+        given.map(Signed::document).any(|receipt| receipt.holds_shards)
+    }
+
     /// This site's sealed share of one snapshot.
     #[must_use]
     pub fn share(&self, sequence: u64) -> Option<&[u8]> {
@@ -73,6 +89,7 @@ impl History {
     /// Its stripes do not fit; nothing is changed then.
     pub(super) fn append(&mut self, manifest: Signed<Manifest>) -> Result<(), String> {
         self.live.apply(manifest.document())?;
+        self.kept.apply(manifest.document(), &self.live);
         self.manifests.push(manifest);
         Ok(())
     }

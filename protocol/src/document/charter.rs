@@ -227,6 +227,12 @@ impl Charter {
         self.active_sites().find(|site| site.identity == identity)
     }
 
+    /// The entry of a site that is a member.
+    #[must_use]
+    pub fn active_site(&self, name: &SiteName) -> Option<&Site> {
+        self.site(name).filter(|site| site.state == SiteState::Active)
+    }
+
     /// Sites that are members.
     pub fn active_sites(&self) -> impl Iterator<Item = &Site> {
         self.sites.iter().filter(|site| site.state == SiteState::Active)

@@ -172,7 +172,7 @@ impl LiveStripe {
 
 /// All stripes that the newest of a run of manifests refers to, by number.
 #[derive(Clone, Debug, Default)]
-pub struct LiveStripes(BTreeMap<u64, LiveStripe>);
+pub struct LiveStripes(BTreeMap<u64, Arc<LiveStripe>>);
 
 impl LiveStripes {
     /// Whether the next manifests of the chain can be folded in, one after the other.
@@ -212,7 +212,8 @@ impl LiveStripes {
         for stripe in &manifest.stripes_added {
             let payload_bytes = usize::try_from(stripe.payload_bytes).unwrap_or(usize::MAX);
             let layout = StripeLayout::new(coding, payload_bytes).map_err(|error| error.to_string())?;
-            added.insert(stripe.number, LiveStripe { stripe: stripe.clone(), layout, placement: placement.clone() });
+            let live = LiveStripe { stripe: stripe.clone(), layout, placement: placement.clone() };
+            added.insert(stripe.number, Arc::new(live));
         }
         for number in &manifest.stripes_dropped {
             self.0.remove(number);
@@ -223,13 +224,13 @@ impl LiveStripes {
 
     /// One stripe.
     #[must_use]
-    pub fn get(&self, number: u64) -> Option<&LiveStripe> {
+    pub fn get(&self, number: u64) -> Option<&Arc<LiveStripe>> {
         self.0.get(&number)
     }
 
     /// All of them, by number.
     pub fn iter(&self) -> impl Iterator<Item = &LiveStripe> {
-        self.0.values()
+        self.0.values().map(|live| &**live)
     }
 
     /// How many.

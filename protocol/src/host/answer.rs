@@ -39,6 +39,8 @@ pub fn answer(catalog: &Catalog, release: &Release, request: &Request) -> Option
         Request::PutShard { .. }
         | Request::Shard { .. }
         | Request::ShardRange { .. }
+        | Request::Columns { .. }
+        | Request::Audit(_)
         | Request::MissingShards { .. }
         | Request::Publish { .. }
         | Request::PresentOrder { .. }

@@ -1,10 +1,14 @@
 //! The machines of one site, and which input is for which.
 
+use crate::audit::{Audit, AuditOptions};
 use crate::catalog::{self, Catalog};
 use crate::document::CharterChain;
+use crate::evidence::{self, Evidence};
 use crate::machine::{Announcement, Output, Record, RecordKind, SiteKeys, Ticket};
 use crate::release::{self, Release};
+use crate::repair::{self, Repair, RepairOptions};
 use crate::timestamp::Timestamp;
+use crate::wire::Response;
 
 /// All machines of a site.
 #[derive(Debug)]
@@ -13,6 +17,21 @@ pub struct Machines {
     pub catalog: Catalog,
     /// What was opened.
     pub release: Release,
+    /// What sites said and proved of what they hold.
+    pub evidence: Evidence,
+    /// Challenges to the others.
+    pub audit: Audit,
+    /// What is lacking here.
+    pub repair: Repair,
+}
+
+/// How often and how fast the machines work by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Of audits.
+    pub audit: AuditOptions,
+    /// Of repair.
+    pub repair: RepairOptions,
 }
 
 /// One input for any of them.
@@ -22,6 +41,19 @@ pub enum Input {
     Catalog(catalog::Input),
     /// For the release machine.
     Release(release::Input),
+    /// For what sites say of themselves.
+    Evidence(evidence::Input),
+    /// For the repair machine.
+    Repair(repair::Input),
+    /// What came back for [`Output::Ask`].
+    Answered {
+        /// From the output.
+        ticket: Ticket,
+        /// The answer, if there was one.
+        response: Option<Response>,
+    },
+    /// Time has passed.
+    Tick,
 }
 
 impl Input {
@@ -38,6 +70,13 @@ impl Input {
             Announcement::Fork(bytes) => Self::Catalog(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
             Announcement::Order(bytes) => Self::Release(release::Input::Order { ticket, bytes: bytes.into_vec() }),
             Announcement::Notice(bytes) => Self::Release(release::Input::Notice { ticket, bytes: bytes.into_vec() }),
+            Announcement::Inventory(bytes) => {
+                Self::Evidence(evidence::Input::Inventory { ticket, bytes: bytes.into_vec() })
+            }
+            Announcement::AuditReport(bytes) => {
+                Self::Evidence(evidence::Input::Report { ticket, bytes: bytes.into_vec() })
+            }
+            Announcement::Fault(bytes) => Self::Evidence(evidence::Input::Fault { ticket, bytes: bytes.into_vec() }),
         }
     }
 }
@@ -45,8 +84,14 @@ impl Input {
 impl Machines {
     /// Machines that know the charter and nothing else yet.
     #[must_use]
-    pub fn new(charters: CharterChain) -> Self {
-        Self { catalog: Catalog::new(charters), release: Release::new() }
+    pub fn new(charters: CharterChain, pace: Pace) -> Self {
+        Self {
+            catalog: Catalog::new(charters),
+            release: Release::new(),
+            evidence: Evidence::default(),
+            audit: Audit::new(pace.audit),
+            repair: Repair::new(pace.repair),
+        }
     }
 
     /// Takes one input; the host carries out the outputs in order (see [`crate::machine`]).
@@ -60,6 +105,16 @@ impl Machines {
         match input {
             Input::Catalog(input) => self.catalog.handle(now, input, keys),
             Input::Release(input) => self.release.handle(now, input, &self.catalog, keys, rng),
+            Input::Evidence(input) => self.evidence.handle(input, &self.catalog),
+            Input::Repair(input) => self.repair.handle(now, input, &self.catalog, &mut self.evidence, keys),
+            Input::Answered { ticket, response } => {
+                self.audit.answered(now, ticket, response, &self.catalog, &mut self.evidence)
+            }
+            Input::Tick => {
+                let mut outputs = self.repair.tick(now, &self.catalog, &mut self.evidence, keys);
+                outputs.extend(self.audit.tick(now, &self.catalog, &mut self.evidence, keys, rng));
+                outputs
+            }
         }
     }
 
@@ -71,9 +126,15 @@ impl Machines {
     pub fn replay(&mut self, record: &Record) -> Result<(), String> {
         match record.kind {
             RecordKind::Order | RecordKind::Notice => self.release.replay(record, &self.catalog),
+            RecordKind::Inventory | RecordKind::AuditReport | RecordKind::Fault => {
+                self.evidence.replay(record, &self.catalog)
+            }
             RecordKind::Charter | RecordKind::Manifest | RecordKind::Share | RecordKind::Receipt | RecordKind::Fork => {
                 self.catalog.replay(record)
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

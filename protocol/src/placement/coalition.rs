@@ -130,8 +130,8 @@ pub fn coalitions(charter: &Charter) -> Vec<Coalition> {
 }
 
 /// A set of sites, one bit each: a charter may have a thousand databases and a thousand coalitions.
-#[derive(Clone, Default)]
-struct SiteSet(Vec<u64>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SiteSet(Vec<u64>);
 
 impl SiteSet {
     fn insert(&mut self, position: usize) {
@@ -146,29 +146,51 @@ impl SiteSet {
         self.0.iter().copied().chain(std::iter::repeat(0))
     }
 
-    fn len_with(&self, other: &Self) -> usize {
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().map(|bits| bits.count_ones() as usize).sum()
+    }
+
+    pub(crate) fn count_with(&self, other: &Self) -> usize {
         self.0.iter().zip(other.words()).map(|(a, b)| (a & b).count_ones() as usize).sum()
     }
 
-    fn len_with_and_without(&self, with: &Self, without: &Self) -> usize {
+    pub(crate) fn count_without(&self, other: &Self) -> usize {
+        self.0.iter().zip(other.words()).map(|(a, b)| (a & !b).count_ones() as usize).sum()
+    }
+
+    pub(crate) fn union(&self, other: &Self) -> Self {
+        let words = self.0.len().max(other.0.len());
+        Self(self.words().zip(other.words()).take(words).map(|(a, b)| a | b).collect())
+    }
+
+    fn contains(&self, position: usize) -> bool {
+        self.0.get(position / 64).is_some_and(|bits| bits >> (position % 64) & 1 == 1)
+    }
+
+    fn count_with_and_without(&self, with: &Self, without: &Self) -> usize {
         let words = self.0.iter().zip(with.words()).zip(without.words());
         words.map(|((bits, with), without)| (bits & with & !without).count_ones() as usize).sum()
     }
 }
 
 /// Where each site stands in the charter.
-struct Positions<'a>(BTreeMap<&'a SiteName, usize>);
+pub(crate) struct Positions<'a>(BTreeMap<&'a SiteName, usize>);
 
 impl<'a> Positions<'a> {
-    fn of(charter: &'a Charter) -> Self {
+    pub(crate) fn of(charter: &'a Charter) -> Self {
         Self(charter.sites.iter().enumerate().map(|(position, site)| (&site.name, position)).collect())
     }
 
     /// Names that are no site's are left out.
-    fn set<'b>(&self, names: impl IntoIterator<Item = &'b SiteName>) -> SiteSet {
+    pub(crate) fn set<'b>(&self, names: impl IntoIterator<Item = &'b SiteName>) -> SiteSet {
         let mut set = SiteSet::default();
         names.into_iter().filter_map(|name| self.0.get(name)).for_each(|position| set.insert(*position));
         set
+    }
+
+    /// The sites of a set, by name.
+    pub(crate) fn names(&self, set: &SiteSet) -> impl Iterator<Item = &'a SiteName> {
+        self.0.iter().filter(|(_name, position)| set.contains(**position)).map(|(name, _position)| *name)
     }
 }
 
@@ -188,9 +210,9 @@ pub fn check(charter: &Charter) -> Result<(), Breach> {
         let (placement, custodians) = (positions.set(&database.placement), positions.set(&database.custodians));
         let (threshold, data_shards) = (usize::from(database.threshold), usize::from(database.data_shards));
         let harm = |taken: &SiteSet| {
-            let shares = custodians.len_with(taken);
-            let shards_left = placement.len_with_and_without(&active, taken);
-            let shares_left = custodians.len_with_and_without(&active, taken);
+            let shares = custodians.count_with(taken);
+            let shards_left = placement.count_with_and_without(&active, taken);
+            let shares_left = custodians.count_with_and_without(&active, taken);
             if shares >= threshold {
                 Some((Harm::Reads { shares }, threshold))
             } else if shards_left < data_shards {

@@ -41,10 +41,15 @@ pub fn allows(caller: &Caller, request: &Request) -> bool {
         return true;
     }
     match caller {
-        // A site reads and spreads; it neither writes data nor opens it.
-        Caller::Site(_) => {
-            !matches!(request, Request::PutShard { .. } | Request::Publish { .. } | Request::Share { .. })
-        }
+        // A site learns and spreads; it neither writes data nor opens it, and reads shards only as a helper gives them.
+        Caller::Site(_) => !matches!(
+            request,
+            Request::PutShard { .. }
+                | Request::Publish { .. }
+                | Request::Share { .. }
+                | Request::Shard { .. }
+                | Request::ShardRange { .. }
+        ),
         Caller::Writer(databases) => reads(databases, request) || writes(databases, request),
         Caller::Recipient(databases) => {
             reads(databases, request)

@@ -67,7 +67,10 @@ fn bytes_of_announcement(announcement: &Announcement) -> usize {
         | Announcement::Receipt(bytes)
         | Announcement::Order(bytes)
         | Announcement::Notice(bytes)
-        | Announcement::Fork(bytes) => bytes.len(),
+        | Announcement::Fork(bytes)
+        | Announcement::Inventory(bytes)
+        | Announcement::AuditReport(bytes)
+        | Announcement::Fault(bytes) => bytes.len(),
     }
 }
 
@@ -91,6 +94,8 @@ impl Message {
                     | Request::PutShard { .. }
                     | Request::Shard { .. }
                     | Request::ShardRange { .. }
+                    | Request::Columns { .. }
+                    | Request::Audit(_)
                     | Request::Share { .. }
                     | Request::ReleaseLog { .. }
                     | Request::Forks { .. } => 0,
@@ -106,6 +111,7 @@ impl Message {
                         receipt.as_ref().map_or(0, |receipt| receipt.len()) + 32 * missing.len()
                     }
                     Response::Share { sealed, .. } => sealed.len(),
+                    Response::Audited(answer) => answer.len(),
                     Response::Refused(refusal) => refusal.message.len(),
                     Response::Done | Response::Head(_) | Response::Body { .. } => 0,
                 };

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use protocol::catalog;
 use protocol::document::{CharterChain, Receipt};
-use protocol::host::{Input, Machines};
+use protocol::host::{Input, Machines, Pace};
 use protocol::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys};
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::{Refusal, Request, Response};
@@ -206,7 +206,7 @@ impl SimSite {
     /// # Errors
     /// A record does not fit: the site does not start any more.
     pub fn replayed(&self) -> Result<Machines, String> {
-        let mut machines = Machines::new(self.founding.clone());
+        let mut machines = Machines::new(self.founding.clone(), Pace::default());
         for kind in RecordKind::REPLAY_ORDER {
             for (key, value) in self.disk.records(kind) {
                 let record = Record { kind, key: key.to_vec(), value: value.to_vec() };
@@ -351,6 +351,8 @@ impl SimSite {
                     let missing = roots.into_iter().filter(|root| !self.disk.claims(root)).collect();
                     next = Some(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing }));
                 }
+                // Time does not pass for these machines here yet: nothing ticks.
+                Output::Sweep { .. } | Output::Ask { .. } | Output::Repair(_) => {}
                 Output::Announce(announcement) => self.announce(now, announcement, out),
                 Output::Reply(_ticket, result) => self.finish(now, origin, *result, out),
                 Output::Report(event) => {

@@ -4,11 +4,16 @@ use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
 use super::{Caller, allows, identify};
-use crate::document::SiteState;
+use crate::document::{Challenge, SiteState};
 use crate::fixture::{State, database, name};
 use crate::machine::Announcement;
 use crate::signature::Keypair;
 use crate::wire::Request;
+
+fn challenge() -> Challenge {
+    let (root, nonce) = (Digest::of(b"shard"), [7; 32]);
+    Challenge { database: database(), stripe_number: 1, shard_index: 0, root, leaf: 0, nonce }
+}
 
 /// Every request, about `land-register` where it is about a database. The match breaks when a request is added.
 fn requests() -> Vec<(&'static str, Request)> {
@@ -22,6 +27,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::PutShard { database: database(), stripe_number: 1, shard_index: 0, root, bytes: 64 },
         Request::Shard { root },
         Request::ShardRange { root, offset: 0, bytes: 1 },
+        Request::Columns { database: database(), stripe_number: 1, shard_index: 0, root, columns: None },
+        Request::Audit(challenge()),
         Request::MissingShards { roots: vec![root] },
         Request::Publish { manifest: bytes(), sealed_share: None },
         Request::PresentOrder { order: bytes() },
@@ -38,6 +45,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::PutShard { .. } => "put-shard",
         Request::Shard { .. } => "shard",
         Request::ShardRange { .. } => "shard-range",
+        Request::Columns { .. } => "columns",
+        Request::Audit(_) => "audit",
         Request::MissingShards { .. } => "missing-shards",
         Request::Publish { .. } => "publish",
         Request::PresentOrder { .. } => "present-order",
@@ -67,8 +76,10 @@ fn the_table() {
         ("manifests", "yes yes no yes no no"),
         ("receipts", "yes yes no yes no no"),
         ("put-shard", "no yes no no no no"),
-        ("shard", "yes yes yes yes yes no"),
-        ("shard-range", "yes yes yes yes yes no"),
+        ("shard", "no yes yes yes yes no"),
+        ("shard-range", "no yes yes yes yes no"),
+        ("columns", "yes no no no no no"),
+        ("audit", "yes no no no no no"),
         ("missing-shards", "yes yes yes no no no"),
         ("publish", "no yes yes no no no"),
         ("present-order", "yes yes yes yes yes yes"),

@@ -94,7 +94,7 @@ impl SimSite {
             let missing = roots.iter().filter(|root| !self.disk.claims(root)).copied().collect();
             return Some(Ok(Answer::Now(Response::Missing(missing), None)));
         }
-        if let Request::ShardRange { .. } = request {
+        if let Request::ShardRange { .. } | Request::Columns { .. } | Request::Audit(_) = request {
             return Some(Err(Refusal::new(RefusalCode::Internal, "ranges are not modelled")));
         }
         None
@@ -189,6 +189,8 @@ impl SimSite {
             | Request::PutShard { .. }
             | Request::Shard { .. }
             | Request::ShardRange { .. }
+            | Request::Columns { .. }
+            | Request::Audit(_)
             | Request::MissingShards { .. }
             | Request::ReleaseLog { .. }
             | Request::Forks { .. } => return, // answered before
@@ -230,7 +232,8 @@ impl SimSite {
             | Response::Announcements(_)
             | Response::Head(_)
             | Response::Body { .. }
-            | Response::Missing(_) => {}
+            | Response::Missing(_)
+            | Response::Audited(_) => {}
         }
         out.push(Effect::Send { to: node, message: Message::Response { call, response, body } });
     }

@@ -1,0 +1,332 @@
+//! What sites say of themselves and of each other after their receipts: what they lack, what they audited, and losses
+//! that are proven.
+//!
+//! An inventory or a report is its signer's word and replaced by the next one. A proven loss stands by itself: it is
+//! the audited site's own signed answer, judged by everybody alike ([`crate::audit::verdict`]). Only one's own audit
+//! closes it again, so no pair of liars can clear each other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use shard_codec::Digest;
+
+use crate::audit::verdict::{Verdict, judge};
+use crate::catalog::Catalog;
+use crate::document::{AuditAnswer, AuditReport, Document, Inventory};
+use crate::identifier::{DatabaseName, SiteName};
+use crate::machine::{Event, Output, Record, RecordKind, Ticket};
+use crate::signature::Signed;
+use crate::signature::quorum::verify_single;
+use crate::timestamp::Timestamp;
+use crate::wire::{Refusal, RefusalCode, Response};
+
+/// What the host tells.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Somebody spreads an inventory.
+    Inventory {
+        /// Who waits, if anybody.
+        ticket: Option<Ticket>,
+        /// The envelope.
+        bytes: Vec<u8>,
+    },
+    /// Somebody spreads an audit report.
+    Report {
+        /// Who waits, if anybody.
+        ticket: Option<Ticket>,
+        /// The envelope.
+        bytes: Vec<u8>,
+    },
+    /// Somebody spreads an answer that proves a loss.
+    Fault {
+        /// Who waits, if anybody.
+        ticket: Option<Ticket>,
+        /// The envelope.
+        bytes: Vec<u8>,
+    },
+}
+
+/// Which shard of which stripe: number and position in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ShardName {
+    /// The database.
+    pub database: DatabaseName,
+    /// The stripe.
+    pub stripe_number: u64,
+    /// The shard of it.
+    pub shard_index: u8,
+    /// The shard's root.
+    pub root: Digest,
+}
+
+impl ShardName {
+    /// The shard that an answer is about.
+    #[must_use]
+    pub fn of(answer: &AuditAnswer) -> Self {
+        let challenge = &answer.challenge;
+        let (database, stripe_number) = (challenge.database.clone(), challenge.stripe_number);
+        Self { database, stripe_number, shard_index: challenge.shard_index, root: challenge.root }
+    }
+}
+
+impl fmt::Display for ShardName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {} of {} stripe {}", self.shard_index, self.database, self.stripe_number)
+    }
+}
+
+/// A proven loss.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// The answer that proves it.
+    pub evidence: Signed<AuditAnswer>,
+    /// Whether the shard has not been proven here since.
+    pub is_open: bool,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    inventories: BTreeMap<DatabaseName, BTreeMap<SiteName, Signed<Inventory>>>,
+    reports: BTreeMap<SiteName, Signed<AuditReport>>,
+    faults: BTreeMap<ShardName, Fault>,
+    /// Grows with every change.
+    changes: u64,
+}
+
+impl Evidence {
+    /// The newest inventory of a site.
+    #[must_use]
+    pub fn inventory(&self, database: &DatabaseName, site: &SiteName) -> Option<&Signed<Inventory>> {
+        self.inventories.get(database)?.get(site)
+    }
+
+    /// The newest inventory of every site that gave one, for one database.
+    pub fn inventories(&self, database: &DatabaseName) -> impl Iterator<Item = &Signed<Inventory>> {
+        self.inventories.get(database).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// The newest report of every auditor.
+    pub fn reports(&self) -> impl Iterator<Item = &Signed<AuditReport>> {
+        self.reports.values()
+    }
+
+    /// Proven losses, closed ones too.
+    pub fn faults(&self) -> impl Iterator<Item = (&ShardName, &Fault)> {
+        self.faults.iter()
+    }
+
+    /// Proven losses of one database that were not disproved since.
+    pub fn open_faults(&self, database: &DatabaseName) -> impl Iterator<Item = (&ShardName, &Fault)> {
+        let first = ShardName {
+            database: database.clone(),
+            stripe_number: 0,
+            shard_index: 0,
+            root: Digest::from_bytes([0; 32]),
+        };
+        let of_database = self.faults.range(first..).take_while(move |(shard, _fault)| shard.database == *database);
+        of_database.filter(|(_shard, fault)| fault.is_open)
+    }
+
+    /// Whether a loss of this shard was proven and not disproved since.
+    #[must_use]
+    pub fn is_lost(&self, database: &DatabaseName, stripe_number: u64, shard_index: u8, root: Digest) -> bool {
+        if self.faults.is_empty() {
+            return false;
+        }
+        let shard = ShardName { database: database.clone(), stripe_number, shard_index, root };
+        self.faults.get(&shard).is_some_and(|fault| fault.is_open)
+    }
+
+    /// Whether a site said that it lacks its shard of this stripe.
+    #[must_use]
+    pub fn lacks(&self, database: &DatabaseName, site: &SiteName, stripe_number: u64) -> bool {
+        let inventory = self.inventory(database, site);
+        inventory.is_some_and(|signed| signed.document().missing_stripes.contains(stripe_number))
+    }
+
+    /// Grows with every change: what was computed from the evidence is stale when this differs.
+    #[must_use]
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Takes one input; the host carries out the outputs in order (see [`crate::machine`]).
+    pub fn handle(&mut self, input: Input, catalog: &Catalog) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let (ticket, result) = match input {
+            Input::Inventory { ticket, bytes } => (ticket, self.take_inventory(&bytes, catalog, &mut outputs)),
+            Input::Report { ticket, bytes } => (ticket, self.take_report(&bytes, catalog, &mut outputs)),
+            Input::Fault { ticket, bytes } => (ticket, self.take_fault(&bytes, catalog, &mut outputs)),
+        };
+        if let Err(refusal) = &result {
+            outputs.push(Output::Report(Event::Refused { reason: refusal.message.clone() }));
+        }
+        if let Some(ticket) = ticket {
+            outputs.push(Output::Reply(ticket, Box::new(result.map(|()| Response::Done))));
+        }
+        outputs
+    }
+
+    /// Puts back a record that was persisted before.
+    ///
+    /// # Errors
+    /// The record does not fit what is here: the state file was damaged or mixed up.
+    pub fn replay(&mut self, record: &Record, catalog: &Catalog) -> Result<(), String> {
+        let mut ignored = Vec::new();
+        let taken = match record.kind {
+            RecordKind::Inventory => self.take_inventory(&record.value, catalog, &mut ignored),
+            RecordKind::AuditReport => self.take_report(&record.value, catalog, &mut ignored),
+            RecordKind::Fault => self.take_fault(&record.value, catalog, &mut ignored),
+            RecordKind::Charter
+            | RecordKind::Manifest
+            | RecordKind::Share
+            | RecordKind::Receipt
+            | RecordKind::Fork
+            | RecordKind::Order
+            | RecordKind::Notice => return Err("belongs to another machine".to_owned()),
+        };
+        taken.map_err(|refusal| refusal.message)
+    }
+
+    pub(crate) fn take_inventory(
+        &mut self,
+        bytes: &[u8],
+        catalog: &Catalog,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let signed = decode::<Inventory>(bytes)?;
+        let said = signed.document();
+        let of_database = self.inventories.entry(said.database.clone()).or_default();
+        let is_news = of_database
+            .get(&said.site)
+            .is_none_or(|held| (held.document().at, held.digest()) < (said.at, signed.digest()));
+        if is_news {
+            check_signer(&signed, said.state, &said.site, catalog)?;
+            let mut charters = catalog.charters().iter().map(Signed::document);
+            if !charters.any(|charter| charter.database(&said.database).is_some()) {
+                return Err(refuse(format!("an inventory of {}, which is no database of the state", said.database)));
+            }
+            outputs.push(Output::Persist(inventory_record(&signed)));
+            of_database.insert(said.site.clone(), signed);
+            self.changes += 1;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn take_report(
+        &mut self,
+        bytes: &[u8],
+        catalog: &Catalog,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let signed = decode::<AuditReport>(bytes)?;
+        let report = signed.document();
+        let is_news = self
+            .reports
+            .get(&report.auditor)
+            .is_none_or(|held| (held.document().at, held.digest()) < (report.at, signed.digest()));
+        if is_news {
+            check_signer(&signed, report.state, &report.auditor, catalog)?;
+            let (kind, key) = (RecordKind::AuditReport, report.auditor.as_str().as_bytes().to_vec());
+            outputs.push(Output::Persist(Record { kind, key, value: signed.encode() }));
+            self.reports.insert(report.auditor.clone(), signed);
+            self.changes += 1;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn take_fault(
+        &mut self,
+        bytes: &[u8],
+        catalog: &Catalog,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let signed = decode::<AuditAnswer>(bytes)?;
+        let shard = ShardName::of(signed.document());
+        if self.faults.contains_key(&shard) {
+            return Ok(());
+        }
+        match judge(&signed, catalog).map_err(refuse)? {
+            Verdict::Valid => Err(refuse("the answer proves that the shard is held".to_owned())),
+            Verdict::Fault(loss) => {
+                self.open_fault(signed, loss, outputs);
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps a loss that was judged; true if it is news. A loss of a shard that was proven since is opened again.
+    pub(crate) fn open_fault(
+        &mut self,
+        evidence: Signed<AuditAnswer>,
+        loss: crate::audit::verdict::Loss,
+        outputs: &mut Vec<Output>,
+    ) -> bool {
+        let shard = ShardName::of(evidence.document());
+        let known = self.faults.get_mut(&shard);
+        if known.as_ref().is_some_and(|fault| fault.is_open) {
+            return false;
+        }
+        self.changes += 1;
+        let site = evidence.document().site.clone();
+        let (database, stripe_number) = (shard.database.clone(), shard.stripe_number);
+        outputs.push(Output::Report(Event::LossProven { site, database, stripe_number, loss }));
+        match known {
+            Some(fault) => fault.is_open = true,
+            None => {
+                outputs.push(Output::Persist(fault_record(&shard, &evidence)));
+                self.faults.insert(shard, Fault { evidence, is_open: true });
+            }
+        }
+        true
+    }
+
+    /// This site has seen proof that the shard is held again.
+    pub(crate) fn close_fault(&mut self, shard: &ShardName) {
+        if let Some(fault) = self.faults.get_mut(shard).filter(|fault| fault.is_open) {
+            fault.is_open = false;
+            self.changes += 1;
+        }
+    }
+
+    /// The moment after the newest inventory that this site ever gave, whatever its clock says now.
+    pub(crate) fn moment_after(&self, database: &DatabaseName, site: &SiteName, now: Timestamp) -> Timestamp {
+        let last = self.inventory(database, site).map(|signed| signed.document().at.plus_ms(1));
+        last.map_or(now, |last| last.max(now))
+    }
+}
+
+fn inventory_record(signed: &Signed<Inventory>) -> Record {
+    let said = signed.document();
+    let key = [said.database.as_str().as_bytes(), &[0], said.site.as_str().as_bytes()].concat();
+    Record { kind: RecordKind::Inventory, key, value: signed.encode() }
+}
+
+fn fault_record(shard: &ShardName, evidence: &Signed<AuditAnswer>) -> Record {
+    let (number, root) = (shard.stripe_number.to_be_bytes(), shard.root.as_bytes());
+    let key = [shard.database.as_str().as_bytes(), &[0], &number, &[shard.shard_index], root].concat();
+    Record { kind: RecordKind::Fault, key, value: evidence.encode() }
+}
+
+fn refuse(why: String) -> Refusal {
+    Refusal::new(RefusalCode::Malformed, why)
+}
+
+fn decode<T: Document>(bytes: &[u8]) -> Result<Signed<T>, Refusal> {
+    Signed::decode(bytes).map_err(|error| refuse(error.to_string()))
+}
+
+/// Whether `site` of this state signed.
+fn check_signer<T: Document>(
+    signed: &Signed<T>,
+    state: Digest,
+    site: &SiteName,
+    catalog: &Catalog,
+) -> Result<(), Refusal> {
+    if state != catalog.state() {
+        return Err(refuse(format!("the {} is of state {state}", T::KIND)));
+    }
+    let entry = catalog.charter().site(site).ok_or_else(|| refuse(format!("no site {site}")))?;
+    verify_single(signed, entry.identity).map_err(|error| refuse(error.to_string()))
+}

@@ -1,0 +1,6 @@
+//! All machines of seven sites together: losses are found, told, proven and mended.
+
+mod audits;
+mod ledgers;
+mod mesh;
+mod repairs;

@@ -1,0 +1,288 @@
+//! Seven sites with all their machines and their shards in memory, carried out one step at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rand_chacha::ChaCha20Rng;
+use shard_codec::shard_tree::prove_range;
+use shard_codec::stripe::{UncheckedShard, VerifiedShard, encode_stripe, remake_shard};
+use shard_codec::{CodingParameters, Digest, Reference};
+
+use crate::audit::answer;
+use crate::catalog;
+use crate::document::{Challenge, Stripe};
+use crate::evidence::ShardName;
+use crate::fixture::{NOW, SITES, Snapshot, State, database, rng};
+use crate::host::{Input, Machines, Pace};
+use crate::ledger::{DatabaseLedger, assess};
+use crate::machine::{Announcement, Event, Output, Record, SiteKeys, Ticket};
+use crate::repair::{self, Job, Outcome, helper_read};
+use crate::signature::Signed;
+use crate::timestamp::Timestamp;
+use crate::wire::{Request, Response};
+
+/// What a site does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// Says that it holds what it does not, and answers challenges with other bytes.
+    WrongBytes,
+    /// The same, and does not answer challenges.
+    Silence,
+}
+
+pub(super) struct Node {
+    pub(super) machines: Machines,
+    pub(super) store: BTreeMap<Digest, Vec<u8>>,
+    pub(super) events: Vec<Event>,
+    pub(super) fetched_bytes: usize,
+    pub(super) lie: Option<Lie>,
+    pub(super) is_up: bool,
+    records: BTreeMap<(crate::machine::RecordKind, Vec<u8>), Record>,
+}
+
+pub(super) struct Mesh {
+    pub(super) state: State,
+    pub(super) nodes: Vec<Node>,
+    pub(super) now: Timestamp,
+    pub(super) pace: Pace,
+    /// All shards of every stripe, by number.
+    pub(super) stripes: BTreeMap<u64, Vec<Vec<u8>>>,
+    rng: ChaCha20Rng,
+}
+
+impl Mesh {
+    pub(super) fn new() -> Self {
+        let (state, pace) = (State::new(), Pace::default());
+        let node = |_| Node {
+            machines: Machines::new(state.chain.clone(), pace),
+            store: BTreeMap::new(),
+            events: Vec::new(),
+            fetched_bytes: 0,
+            lie: None,
+            is_up: true,
+            records: BTreeMap::new(),
+        };
+        let nodes = (0..SITES.len()).map(node).collect();
+        Self { state, nodes, now: NOW, pace, stripes: BTreeMap::new(), rng: rng(5) }
+    }
+
+    /// Publishes a snapshot of `stripe_count` stripes at every site that is up; returns it.
+    pub(super) fn publish(&mut self, previous: Option<&Snapshot>, stripe_count: u64) -> Snapshot {
+        let mut stripes = Vec::new();
+        for _ in 0..stripe_count {
+            let number = self.stripes.len() as u64 + 1;
+            let mut payload = vec![0; 150_000 + 1_000 * usize::try_from(number).unwrap()];
+            rand::Rng::fill_bytes(&mut self.rng, &mut payload);
+            let code = Reference::new(CodingParameters::new(4, 3).unwrap()).unwrap();
+            let payload_bytes = u32::try_from(payload.len()).unwrap();
+            let encoded = encode_stripe(&code, payload).unwrap();
+            let roots = encoded.roots().iter().flat_map(|root| *root.as_bytes()).collect();
+            stripes.push(Stripe { number, payload_bytes, roots });
+            let shard = |index| encoded.shard(shard_codec::ShardIndex::new(index)).unwrap().to_vec();
+            self.stripes.insert(number, (0..7).map(shard).collect());
+        }
+        let (previous, added) = (previous.map(|snapshot| &snapshot.manifest), stripes.clone());
+        let snapshot = self.state.snapshot_with(previous, 0, |manifest| manifest.stripes_added = added);
+        let writer = self.state.writer.public();
+        let up: Vec<usize> = (0..SITES.len()).filter(|index| self.nodes[*index].is_up).collect();
+        for index in up {
+            for stripe in &stripes {
+                let shard = self.stripes[&stripe.number][index].clone();
+                self.nodes[index].store.insert(Digest::of(&shard), shard);
+            }
+            let (manifest, sealed_share) = (snapshot.manifest.encode(), Some(snapshot.sealed_shares[index].clone()));
+            let ticket = Ticket(0);
+            self.give(
+                index,
+                Input::Catalog(catalog::Input::Publish { ticket, caller: writer, manifest, sealed_share }),
+            );
+        }
+        snapshot
+    }
+
+    /// Gives an input to a site and carries out everything that follows, at every site.
+    pub(super) fn give(&mut self, index: usize, input: Input) {
+        let mut inputs = VecDeque::from([(index, input)]);
+        while let Some((index, input)) = inputs.pop_front() {
+            if !self.nodes[index].is_up {
+                continue;
+            }
+            let keys = &self.state.sites[index];
+            let outputs = self.nodes[index].machines.handle(self.now, input, keys, &mut self.rng);
+            for output in outputs {
+                self.carry_out(index, output, &mut inputs);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, index: usize, output: Output, inputs: &mut VecDeque<(usize, Input)>) {
+        let node = &mut self.nodes[index];
+        let absent = |node: &Node, roots: Vec<Digest>| -> Vec<Digest> {
+            let hides = node.lie.is_some();
+            roots.into_iter().filter(|root| !hides && !node.store.contains_key(root)).collect()
+        };
+        match output {
+            Output::Persist(record) => {
+                let earlier = node.records.insert((record.kind, record.key.clone()), record.clone());
+                let may_replace = earlier.is_none_or(|earlier| earlier == record || record.kind.is_replaced());
+                assert!(may_replace, "{record:?} takes the place of another");
+            }
+            Output::CheckShards { ticket, roots } => {
+                let missing = absent(node, roots);
+                inputs.push_back((index, Input::Catalog(catalog::Input::ShardsChecked { ticket, missing })));
+            }
+            Output::Sweep { ticket, roots } => {
+                let missing = absent(node, roots);
+                inputs.push_back((index, Input::Repair(repair::Input::Swept { ticket, missing })));
+            }
+            Output::Ask { ticket, site, request } => {
+                let target = self.index_of(&site);
+                let response = self.ask(index, target, &request);
+                inputs.push_back((index, Input::Answered { ticket, response }));
+            }
+            Output::Repair(job) => {
+                let outcome = self.repair(index, &job);
+                inputs.push_back((index, Input::Repair(repair::Input::Ended { shard: job.shard, outcome })));
+            }
+            Output::Announce(announcement) => {
+                let others = (0..SITES.len()).filter(|other| *other != index);
+                inputs.extend(others.map(|other| (other, Input::announced(None, announcement.clone()))));
+            }
+            Output::Reply(_, reply) => drop(reply),
+            Output::Report(event) => node.events.push(event),
+        }
+    }
+
+    fn index_of(&self, site: &crate::identifier::SiteName) -> usize {
+        SITES.iter().position(|(name, _)| *name == site.as_str()).unwrap()
+    }
+
+    /// What `target` answers to a challenge or a helper's read.
+    pub(super) fn ask(&mut self, asker: usize, target: usize, request: &Request) -> Option<Response> {
+        let (node, keys) = (&self.nodes[target], &self.state.sites[target]);
+        if !node.is_up {
+            return None;
+        }
+        if let Request::Audit(challenge) = request {
+            return self.answer_audit(target, challenge);
+        }
+        let Request::Columns { database, stripe_number, shard_index, root, .. } = request else {
+            unreachable!("not asked by a machine")
+        };
+        let (database, stripe_number) = (database.clone(), *stripe_number);
+        let shard = ShardName { database, stripe_number, shard_index: *shard_index, root: *root };
+        let caller = &self.state.sites[asker].name;
+        match helper_read(caller, &shard, &node.machines.catalog, &node.machines.evidence, keys) {
+            Ok(()) => Some(Response::Body { bytes: node.store.get(root)?.len() as u64 }),
+            Err(refusal) => Some(Response::Refused(refusal)),
+        }
+    }
+
+    fn answer_audit(&self, target: usize, challenge: &Challenge) -> Option<Response> {
+        let (node, keys) = (&self.nodes[target], &self.state.sites[target]);
+        let range = match answer::range_of(challenge, &node.machines.catalog, keys) {
+            Ok(range) => range,
+            Err(refusal) => return Some(Response::Refused(refusal)),
+        };
+        let proof = match node.lie {
+            None => node.store.get(&challenge.root).map(|shard| prove_range(shard, range).unwrap()),
+            Some(Lie::WrongBytes) => Some(vec![0; 16_384]),
+            Some(Lie::Silence) => return None,
+        };
+        let signed = answer::sign(self.now, challenge.clone(), proof, &node.machines.catalog, keys).unwrap();
+        Some(Response::Audited(signed.encode().into()))
+    }
+
+    /// Fetches whole shards from the first helpers that give them, and remakes.
+    fn repair(&mut self, index: usize, job: &Job) -> Outcome {
+        let (mut verified, mut liars, mut refused): (Vec<VerifiedShard>, _, _) =
+            (Vec::new(), Vec::new(), String::new());
+        let parameters = job.layout.parameters();
+        for helper in &job.helpers {
+            if verified.len() == parameters.data_shards() {
+                break;
+            }
+            let target = self.index_of(&helper.site);
+            let shard = &job.shard;
+            let request = Request::Columns {
+                database: shard.database.clone(),
+                stripe_number: shard.stripe_number,
+                shard_index: helper.shard_index.get(),
+                root: helper.root,
+                columns: None,
+            };
+            match self.ask(index, target, &request) {
+                Some(Response::Body { .. }) => {}
+                other => {
+                    refused = format!("{other:?}");
+                    continue;
+                }
+            }
+            let mut bytes = self.nodes[target].store.get(&helper.root).cloned().unwrap_or_default();
+            if self.nodes[target].lie == Some(Lie::WrongBytes) {
+                bytes[0] ^= 1;
+            }
+            self.nodes[index].fetched_bytes += bytes.len();
+            match UncheckedShard::new(helper.shard_index, bytes).verify(&helper.root) {
+                Ok(shard) => verified.push(shard),
+                Err(_mismatch) => liars.push(helper.site.clone()),
+            }
+        }
+        if verified.len() < parameters.data_shards() {
+            return Outcome::Failed { liars, why: format!("too few shards: {refused}") };
+        }
+        let code = Reference::new(parameters).unwrap();
+        let lost = shard_codec::ShardIndex::new(job.shard.shard_index);
+        let shard = remake_shard(&code, &job.layout, &verified, lost).unwrap();
+        assert_eq!(Digest::of(&shard), job.shard.root);
+        let written_bytes = shard.len() as u64;
+        self.nodes[index].store.insert(job.shard.root, shard);
+        Outcome::Mended { fetched_bytes: 0, written_bytes, liars }
+    }
+
+    /// A second passes at every site, `seconds` times.
+    pub(super) fn run(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now = self.now.plus_ms(1_000);
+            (0..SITES.len()).for_each(|index| self.give(index, Input::Tick));
+        }
+    }
+
+    /// The site forgets what was in its memory, and starts from its records.
+    pub(super) fn restart(&mut self, index: usize) {
+        let mut machines = Machines::new(self.state.chain.clone(), self.pace);
+        for kind in crate::machine::RecordKind::REPLAY_ORDER {
+            let of_kind = self.nodes[index].records.values().filter(|record| record.kind == kind);
+            of_kind.for_each(|record| machines.replay(record).unwrap());
+        }
+        self.nodes[index].machines = machines;
+    }
+
+    pub(super) fn keys(&self, index: usize) -> &SiteKeys {
+        &self.state.sites[index]
+    }
+
+    pub(super) fn ledger_at(&self, index: usize) -> DatabaseLedger {
+        let machines = &self.nodes[index].machines;
+        assess(&database(), &machines.catalog, &machines.evidence)
+    }
+
+    /// The names of the sites that `index` believes to hold every stripe of the head.
+    pub(super) fn holders_at(&self, index: usize) -> BTreeSet<String> {
+        let head = self.ledger_at(index).head.unwrap();
+        head.shard_sites.iter().map(ToString::to_string).collect()
+    }
+
+    /// Brings documents from one site to another, as a round of questions would.
+    pub(super) fn bring(&mut self, from: usize, to: usize) {
+        let machines = &self.nodes[from].machines;
+        let history = machines.catalog.history(&database()).unwrap();
+        let run = history.manifests_from(1).map(|manifest| manifest.encode().into()).collect();
+        let mut all = vec![Announcement::Manifests(run)];
+        for sequence in 1..=history.head_sequence() {
+            all.extend(history.receipts(sequence).map(|receipt| Announcement::Receipt(receipt.encode().into())));
+        }
+        let encoded = |signed: &Signed<crate::document::Inventory>| Announcement::Inventory(signed.encode().into());
+        all.extend(machines.evidence.inventories(&database()).map(encoded));
+        all.into_iter().for_each(|one| self.give(to, Input::announced(None, one)));
+    }
+}

@@ -1,0 +1,81 @@
+//! The redundancy ledger: how many independent places each snapshot really reaches now.
+//!
+//! A site is believed to hold its shard of a stripe if a receipt of it covers the stripe, or a later inventory does; not
+//! if its inventory names the stripe, or a loss was proven that this site has not seen mended. Everything is counted
+//! against every single coalition of the newest charter. Never a guess: what nobody vouches for counts as not there.
+
+mod coalitions;
+mod snapshots;
+
+use crate::catalog::{Catalog, History, KeptStripe};
+use crate::document::Charter;
+use crate::evidence::Evidence;
+use crate::identifier::{DatabaseName, SiteName};
+
+pub use coalitions::SmallestUnion;
+pub use snapshots::{DatabaseLedger, SnapshotLedger, StripeCounts, assess};
+
+/// Whether `site` says that it holds its shard of `stripe`: proven losses aside.
+#[must_use]
+pub fn claims_shard(
+    site: &SiteName,
+    database: &DatabaseName,
+    history: &History,
+    stripe: &KeptStripe,
+    evidence: &Evidence,
+) -> bool {
+    let inventory = evidence.inventory(database, site).map(|signed| signed.document());
+    if inventory.is_some_and(|said| said.missing_stripes.contains(stripe.live.stripe.number)) {
+        return false;
+    }
+    inventory.is_some_and(|said| said.sequence >= stripe.added) || history.gave_receipt(site, stripe.snapshots())
+}
+
+/// Whether a loss of the shard at `site` was proven and not seen mended here.
+fn is_proven_lost(site: &SiteName, database: &DatabaseName, stripe: &KeptStripe, evidence: &Evidence) -> bool {
+    #[cfg(feature = "planted-bugs")]
+    if crate::planted::is_planted(crate::planted::Bug::FaultNotCounted) {
+        return false;
+    }
+    let Some((index, root)) = stripe.live.shard_at(site) else { return false };
+    evidence.is_lost(database, stripe.live.stripe.number, index.get(), root)
+}
+
+/// The active sites that are believed to hold their shard of `stripe`, in the order of its shards.
+pub fn holders<'a>(
+    database: &'a DatabaseName,
+    history: &'a History,
+    stripe: &'a KeptStripe,
+    charter: &'a Charter,
+    evidence: &'a Evidence,
+) -> impl Iterator<Item = &'a SiteName> {
+    let sites = stripe.live.placement.iter();
+    let active = sites.filter(|site| charter.active_site(site).is_some());
+    active.filter(move |site| {
+        claims_shard(site, database, history, stripe, evidence) && !is_proven_lost(site, database, stripe, evidence)
+    })
+}
+
+/// Whether `site` is believed to hold its share of one snapshot key.
+#[must_use]
+pub fn claims_share(
+    site: &SiteName,
+    database: &DatabaseName,
+    history: &History,
+    sequence: u64,
+    evidence: &Evidence,
+) -> bool {
+    let inventory = evidence.inventory(database, site).map(|signed| signed.document());
+    if inventory.is_some_and(|said| said.missing_shares.contains(sequence)) {
+        return false;
+    }
+    let of_site = |receipt: &&crate::signature::Signed<crate::document::Receipt>| receipt.document().site == *site;
+    let receipted = history.receipts(sequence).find(of_site).is_some_and(|receipt| receipt.document().holds_share);
+    receipted || inventory.is_some_and(|said| said.sequence >= sequence)
+}
+
+/// The newest word on every database of the charter, for those who show it.
+#[must_use]
+pub fn assess_all(catalog: &Catalog, evidence: &Evidence) -> Vec<DatabaseLedger> {
+    catalog.charter().databases.iter().map(|database| assess(&database.name, catalog, evidence)).collect()
+}

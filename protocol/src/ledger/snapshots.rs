@@ -1,0 +1,253 @@
+//! Every snapshot of a database, by what is left of its worst stripe.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::coalitions::{CoalitionSets, SmallestUnion};
+use super::{claims_share, holders};
+use crate::catalog::{Catalog, History};
+use crate::document::Manifest;
+use crate::evidence::Evidence;
+use crate::identifier::{DatabaseName, SiteName};
+use crate::placement::coalition::{Bond, SiteSet};
+use crate::signature::Signed;
+
+/// What one snapshot reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotLedger {
+    /// Which.
+    pub sequence: u64,
+    /// Sites that hold their shard of the stripe that fewest hold.
+    pub shard_sites: BTreeSet<SiteName>,
+    /// Shards needed.
+    pub data_shards: usize,
+    /// Sites that hold their share of its key.
+    pub share_sites: BTreeSet<SiteName>,
+    /// Shares needed.
+    pub threshold: usize,
+    /// Jurisdictions of those sites: the independent domains that it really reaches.
+    pub jurisdictions: BTreeSet<String>,
+    /// Shards that remain when the worst single coalition is lost.
+    pub shards_remaining: usize,
+    /// Shares that remain when the worst single coalition is lost.
+    pub shares_remaining: usize,
+    /// The coalition that takes the most.
+    pub weakest: Option<Bond>,
+    /// The fewest coalitions that together hold enough shares to read it.
+    pub readers: SmallestUnion,
+    /// The fewest coalitions without which it could not be restored.
+    pub takers: SmallestUnion,
+}
+
+impl SnapshotLedger {
+    /// Whether enough remains, whichever single coalition is lost.
+    #[must_use]
+    pub const fn is_durable(&self) -> bool {
+        self.shards_remaining >= self.data_shards && self.shares_remaining >= self.threshold
+    }
+
+    /// Whether it could be restored now.
+    #[must_use]
+    pub fn is_restorable(&self) -> bool {
+        self.shard_sites.len() >= self.data_shards && self.share_sites.len() >= self.threshold
+    }
+
+    /// Sites that may still be lost, one after the other, the worst ones first.
+    #[must_use]
+    pub fn left_to_lose(&self) -> usize {
+        let shards = self.shard_sites.len().saturating_sub(self.data_shards);
+        shards.min(self.share_sites.len().saturating_sub(self.threshold))
+    }
+}
+
+/// All stripes of a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StripeCounts {
+    /// Stripes kept.
+    pub kept: usize,
+    /// Of these, stripes of which some site of the placement lacks its shard.
+    pub short: usize,
+    /// Of these, stripes that cannot be decoded.
+    pub lost: usize,
+}
+
+/// One database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseLedger {
+    /// Which.
+    pub database: DatabaseName,
+    /// The newest snapshot; absent if there is none.
+    pub head: Option<SnapshotLedger>,
+    /// The snapshot with the least to lose; the newest of them.
+    pub weakest: Option<SnapshotLedger>,
+    /// Snapshots kept.
+    pub snapshot_count: u64,
+    /// Of these, snapshots that survive the loss of any one coalition.
+    pub durable_count: u64,
+    /// The newest of those.
+    pub newest_durable: Option<u64>,
+    /// The stripes.
+    pub stripes: StripeCounts,
+}
+
+/// Stripes that the same sites hold are alike.
+struct Class {
+    holders: SiteSet,
+    data_shards: usize,
+    remaining: usize,
+    held: usize,
+}
+
+impl Class {
+    /// What is left over, after the worst coalition and now: the class with the least decides.
+    fn surplus(&self) -> (usize, usize) {
+        // Shifted by a bound above all, so that what is lacking counts below zero.
+        (self.remaining + 256 - self.data_shards, self.held + 256 - self.data_shards)
+    }
+}
+
+/// Counts one database, every retained snapshot of it.
+#[must_use]
+pub fn assess(database: &DatabaseName, catalog: &Catalog, evidence: &Evidence) -> DatabaseLedger {
+    let mut ledger = DatabaseLedger {
+        database: database.clone(),
+        head: None,
+        weakest: None,
+        snapshot_count: 0,
+        durable_count: 0,
+        newest_durable: None,
+        stripes: StripeCounts::default(),
+    };
+    let Some(history) = catalog.history(database) else { return ledger };
+    let sets = CoalitionSets::of(catalog.charter());
+    let (classes, changes) = classify(database, history, catalog, evidence, &sets, &mut ledger.stripes);
+    let mut in_use: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut weakest: Option<((usize, usize), u64, Option<usize>)> = None;
+    for manifest in history.manifests_from(1).map(Signed::document) {
+        for (class, added, dropped) in changes.get(&manifest.sequence).into_iter().flatten() {
+            let count = in_use.entry(*class).or_default();
+            *count = (*count + added).saturating_sub(*dropped);
+        }
+        in_use.retain(|_class, count| *count > 0);
+        let used = in_use.keys().filter_map(|class| Some((classes.get(*class)?.surplus(), *class)));
+        let worst = used.min();
+        let shares = share_set(manifest, database, history, evidence, &sets);
+        let (shares_remaining, threshold) = (sets.worst(&shares).0, usize::from(manifest.custody.threshold));
+        let share_surplus = (shares_remaining + 256 - threshold, shares.count() + 256 - threshold);
+        let surplus = worst.map_or(share_surplus, |(surplus, _class)| surplus.min(share_surplus));
+        ledger.snapshot_count += 1;
+        if surplus.0 >= 256 {
+            ledger.durable_count += 1;
+            ledger.newest_durable = Some(manifest.sequence);
+        }
+        let class = worst.map(|(_surplus, class)| class);
+        if weakest.as_ref().is_none_or(|(least, _, _)| surplus <= *least) {
+            weakest = Some((surplus, manifest.sequence, class));
+        }
+        if manifest.sequence == history.head_sequence() {
+            let class = class.and_then(|class| classes.get(class));
+            ledger.head = Some(describe(manifest, class, database, catalog, evidence, &sets));
+        }
+    }
+    ledger.weakest = weakest.and_then(|(_surplus, sequence, class)| {
+        let manifest = history.manifest(sequence)?.document();
+        Some(describe(manifest, class.and_then(|class| classes.get(class)), database, catalog, evidence, &sets))
+    });
+    ledger
+}
+
+/// By sequence: the class of stripes, how many of them it adds and how many it drops.
+type Changes = BTreeMap<u64, Vec<(usize, usize, usize)>>;
+
+fn classify(
+    database: &DatabaseName,
+    history: &History,
+    catalog: &Catalog,
+    evidence: &Evidence,
+    sets: &CoalitionSets<'_>,
+    counts: &mut StripeCounts,
+) -> (Vec<Class>, Changes) {
+    let mut classes: Vec<Class> = Vec::new();
+    let mut by_holders: BTreeMap<(SiteSet, usize), usize> = BTreeMap::new();
+    let mut changes = Changes::new();
+    for stripe in history.kept_stripes().iter() {
+        let holders = sets.set(holders(database, history, stripe, catalog.charter(), evidence));
+        let (held, data_shards) = (holders.count(), stripe.live.layout.parameters().data_shards());
+        counts.kept += 1;
+        counts.short += usize::from(held < stripe.live.placement.len());
+        counts.lost += usize::from(held < data_shards);
+        let class = *by_holders.entry((holders.clone(), data_shards)).or_insert_with(|| {
+            let remaining = sets.worst(&holders).0;
+            classes.push(Class { holders, data_shards, remaining, held });
+            classes.len() - 1
+        });
+        changes.entry(stripe.added).or_default().push((class, 1, 0));
+        if let Some(dropped) = stripe.dropped {
+            changes.entry(dropped).or_default().push((class, 0, 1));
+        }
+    }
+    (classes, changes)
+}
+
+fn share_sites<'a>(
+    manifest: &'a Manifest,
+    database: &'a DatabaseName,
+    history: &'a History,
+    evidence: &'a Evidence,
+) -> impl Iterator<Item = &'a SiteName> {
+    let custodians = manifest.custody.custodians.iter();
+    custodians.filter(move |site| claims_share(site, database, history, manifest.sequence, evidence))
+}
+
+fn share_set(
+    manifest: &Manifest,
+    database: &DatabaseName,
+    history: &History,
+    evidence: &Evidence,
+    sets: &CoalitionSets<'_>,
+) -> SiteSet {
+    sets.active(share_sites(manifest, database, history, evidence))
+}
+
+fn describe(
+    manifest: &Manifest,
+    class: Option<&Class>,
+    database: &DatabaseName,
+    catalog: &Catalog,
+    evidence: &Evidence,
+    sets: &CoalitionSets<'_>,
+) -> SnapshotLedger {
+    let charter = catalog.charter();
+    let (data_shards, threshold) = (usize::from(manifest.data_shards), usize::from(manifest.custody.threshold));
+    let history = catalog.history(database);
+    let active = |site: &&SiteName| charter.active_site(site).is_some();
+    let share_sites: BTreeSet<SiteName> = history.map_or_else(BTreeSet::new, |history| {
+        share_sites(manifest, database, history, evidence).filter(active).cloned().collect()
+    });
+    let shares = sets.set(&share_sites);
+    // A snapshot without stripes needs no shards: its placement stands for them.
+    let (shards, data_shards) = class.map_or_else(
+        || (sets.active(manifest.placement.iter()), data_shards),
+        |class| (class.holders.clone(), class.data_shards),
+    );
+    let shard_sites: BTreeSet<SiteName> = sets.positions.names(&shards).cloned().collect();
+    let jurisdictions = shard_sites.iter().chain(&share_sites).filter_map(|name| charter.active_site(name));
+    let jurisdictions = jurisdictions.map(|site| site.jurisdiction.clone()).collect();
+    let custodians = sets.set(&manifest.custody.custodians);
+    let ((shards_remaining, of_shards), (shares_remaining, of_shares)) = (sets.worst(&shards), sets.worst(&shares));
+    let by_shards = shards_remaining + threshold < shares_remaining + data_shards;
+    SnapshotLedger {
+        sequence: manifest.sequence,
+        shard_sites,
+        data_shards,
+        share_sites,
+        threshold,
+        jurisdictions,
+        shards_remaining,
+        shares_remaining,
+        weakest: if by_shards { of_shards } else { of_shares }.cloned(),
+        // Whoever ever held a share may have kept a copy.
+        readers: sets.smallest(|union| custodians.count_with(union) >= threshold),
+        takers: sets
+            .smallest(|union| shards.count_without(union) < data_shards || shares.count_without(union) < threshold),
+    }
+}
