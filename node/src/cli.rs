@@ -12,6 +12,7 @@ mod official;
 mod order;
 mod output;
 mod restore;
+mod scrub;
 mod site;
 mod snapshots;
 

@@ -1,13 +1,15 @@
 //! A running site: the machines of `protocol` on real disks and sockets.
 //!
 //! [`driver`] owns the machines and carries out their outputs on one thread, persisting before anything is sent.
-//! `server` answers peers; `spread` brings announcements to the other sites and asks them for what was missed.
+//! `server` answers peers; `spread` brings announcements to the other sites and asks them for what was missed; `scrub`
+//! reads the store through again and again.
 //! Bulk bytes go from stream to [`crate::shard_store`] and back without touching a machine.
 
 pub mod driver;
 pub mod inspect;
 #[cfg(feature = "test-hooks")]
 mod lie;
+mod scrub;
 mod server;
 mod spread;
 mod strangers;
@@ -19,7 +21,7 @@ use protocol::document::CharterChain;
 use protocol::machine::SiteKeys;
 
 use crate::network::{Mesh, MeshError, MeshOptions};
-use crate::shard_store::{OpenReport, ShardStore, StoreOptions};
+use crate::shard_store::{OpenReport, ScrubOptions, ScrubProgress, ShardStore, StoreOptions};
 use driver::{Driver, DriverError};
 #[cfg(feature = "test-hooks")]
 pub use lie::Lie;
@@ -55,6 +57,8 @@ pub struct SiteOptions {
     pub listen: Vec<String>,
     /// Bounds of the shard store.
     pub store: StoreOptions,
+    /// How the site reads its store through.
+    pub scrub: ScrubOptions,
     /// What the site does wrong, on purpose.
     #[cfg(feature = "test-hooks")]
     pub lie: Option<Lie>,
@@ -67,6 +71,7 @@ pub struct Site {
     /// What the store found when it was opened.
     pub store_report: OpenReport,
     mesh: Mesh,
+    store: ShardStore,
     tasks: tokio::task::JoinSet<()>,
 }
 
@@ -97,18 +102,26 @@ impl Site {
         })?;
         let listen = if options.listen.is_empty() { listen } else { options.listen.clone() };
         let (mesh, events) = Mesh::start(&mesh_keys.identity, &MeshOptions { listen }).await?;
-        let server = server::Server::new(driver.clone(), store, &mesh_keys, &options);
+        let server = server::Server::new(driver.clone(), store.clone(), &mesh_keys, &options);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(strangers::guard(driver.clone(), mesh.clone(), events));
         tasks.spawn(server.run(mesh.accept()?));
         tasks.spawn(spread::run(driver.clone(), mesh.clone(), name, announcements));
-        Ok(Self { driver, store_report, mesh, tasks })
+        let found = |shard, verification| scrub::warn(&shard, verification);
+        tasks.spawn(scrub::run(store.clone(), options.scrub, scrub::START_AFTER, found));
+        Ok(Self { driver, store_report, mesh, store, tasks })
     }
 
     /// The mesh it is on.
     #[must_use]
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
+    }
+
+    /// How far the site is with reading its store through, and what it found.
+    #[must_use]
+    pub fn scrub_progress(&self) -> ScrubProgress {
+        self.store.scrub_progress()
     }
 
     /// Waits until a task of the site fails; none does while all is well.
