@@ -117,6 +117,7 @@ pub struct Scrub {
     options: ScrubOptions,
     pace: Pace,
     reading: Option<Reading>,
+    part: Vec<u8>,
     unnoted_bytes: u64,
     note_bytes: u64,
 }
@@ -148,7 +149,8 @@ impl Scrub {
     /// Goes on where the last process stopped, or waits for the next pass.
     #[must_use]
     pub fn resume(store: ShardStore, options: ScrubOptions) -> Self {
-        Self { store, options, pace: Pace::new(), reading: None, unnoted_bytes: 0, note_bytes: NOTE_BYTES }
+        let (pace, part) = (Pace::new(), Vec::new());
+        Self { store, options, pace, reading: None, part, unnoted_bytes: 0, note_bytes: NOTE_BYTES }
     }
 
     /// Begins a new pass now, whatever the last one came to.
@@ -182,7 +184,7 @@ impl Scrub {
                 Next::Step(step) => return Ok(step),
             },
         };
-        let bytes = read_part(&mut reading).unwrap_or(0);
+        let bytes = read_part(&mut reading, &mut self.part).unwrap_or(0);
         self.count(now_ms, bytes);
         let is_whole = reading.offset == reading.shard.bytes;
         if bytes > 0 && !is_whole {
@@ -302,14 +304,14 @@ enum Next {
     Step(ScrubStep),
 }
 
-/// The next part of the file; 0 at its end.
-fn read_part(reading: &mut Reading) -> io::Result<u64> {
+/// The length of the next part of the file, which is read into `part` and hashed; 0 at its end.
+fn read_part(reading: &mut Reading, part: &mut Vec<u8>) -> io::Result<u64> {
     let left = reading.shard.bytes - reading.offset;
-    let mut buffer = vec![0; usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES)];
-    reading.file.read_exact_at(&mut buffer, reading.offset)?;
-    reading.hasher.update(&buffer);
-    reading.offset += buffer.len() as u64;
-    Ok(buffer.len() as u64)
+    part.resize(usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES), 0);
+    reading.file.read_exact_at(part, reading.offset)?;
+    reading.hasher.update(part);
+    reading.offset += part.len() as u64;
+    Ok(part.len() as u64)
 }
 
 #[cfg(test)]

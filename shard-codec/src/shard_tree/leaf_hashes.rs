@@ -101,7 +101,7 @@ impl LeafHashes {
 pub fn leaves(shard_bytes: u64) -> impl Iterator<Item = Range<u64>> {
     (0..leaf_count(shard_bytes)).map(move |leaf_index| {
         let start = leaf_index * LEAF_BYTES;
-        start..(start + LEAF_BYTES).min(shard_bytes)
+        start..start.saturating_add(LEAF_BYTES).min(shard_bytes)
     })
 }
 
