@@ -13,6 +13,7 @@ mod order;
 mod output;
 mod pace;
 mod restore;
+mod scrub;
 mod site;
 mod snapshots;
 

@@ -2,7 +2,8 @@
 //!
 //! [`driver`] owns the machines and carries out their outputs on one thread, persisting before anything is sent.
 //! `server` answers peers; `spread` brings announcements to the other sites and asks them for what was missed; `work`
-//! does what the machines want done beside their loop: audits of others, and repairs (`mend`).
+//! does what the machines want done beside their loop: audits of others, and repairs (`mend`); `scrub` reads the store
+//! through again and again.
 //! Bulk bytes go from stream to [`crate::shard_store`] and back without touching a machine.
 
 pub mod driver;
@@ -11,6 +12,7 @@ pub mod inspect;
 #[cfg(feature = "test-hooks")]
 mod lie;
 mod mend;
+mod scrub;
 mod server;
 mod spread;
 mod strangers;
@@ -24,7 +26,7 @@ use protocol::host::Pace;
 use protocol::machine::SiteKeys;
 
 use crate::network::{Mesh, MeshError, MeshOptions};
-use crate::shard_store::{OpenReport, ShardStore, StoreOptions};
+use crate::shard_store::{OpenReport, ScrubOptions, ScrubProgress, ShardStore, StoreOptions};
 use driver::{Driver, DriverError};
 #[cfg(feature = "test-hooks")]
 pub use lie::Lie;
@@ -62,6 +64,8 @@ pub struct SiteOptions {
     pub store: StoreOptions,
     /// How often it audits, how fast it repairs.
     pub pace: Pace,
+    /// How the site reads its store through.
+    pub scrub: ScrubOptions,
     /// What the site does wrong, on purpose.
     #[cfg(feature = "test-hooks")]
     pub lie: Option<Lie>,
@@ -74,6 +78,7 @@ pub struct Site {
     /// What the store found when it was opened.
     pub store_report: OpenReport,
     mesh: Mesh,
+    store: ShardStore,
     tasks: tokio::task::JoinSet<()>,
 }
 
@@ -109,15 +114,24 @@ impl Site {
         tasks.spawn(strangers::guard(driver.clone(), mesh.clone(), events));
         tasks.spawn(server.run(mesh.accept()?));
         tasks.spawn(spread::run(driver.clone(), mesh.clone(), name, outlets.announcements));
-        tasks.spawn(work::run(driver.clone(), mesh.clone(), store, mesh_keys, outlets.work));
+        tasks.spawn(work::run(driver.clone(), mesh.clone(), store.clone(), mesh_keys, outlets.work));
         tasks.spawn(driver.clone().keep_time());
-        Ok(Self { driver, store_report, mesh, tasks })
+        let teller = driver.clone();
+        let found = move |shard, verification| scrub::report(&teller, &shard, verification);
+        tasks.spawn(scrub::run(store.clone(), options.scrub, scrub::START_AFTER, found));
+        Ok(Self { driver, store_report, mesh, store, tasks })
     }
 
     /// The mesh it is on.
     #[must_use]
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
+    }
+
+    /// How far the site is with reading its store through, and what it found.
+    #[must_use]
+    pub fn scrub_progress(&self) -> ScrubProgress {
+        self.store.scrub_progress()
     }
 
     /// Waits until a task of the site fails; none does while all is well.

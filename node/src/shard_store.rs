@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/lock            held while a process has the store open
-//! DIR/index.redb      root -> length, database, stripe, shard index
+//! DIR/index.redb      root -> length, database, stripe, shard index; hashes of leaves; how far the scrub is
 //! DIR/incoming/       shards that are being received
 //! DIR/shards/ab/<hex> shards, mode 0400; "ab" are the first two digits of the root
 //! ```
@@ -32,9 +32,19 @@
 //!
 //! An indexed file that is missing, of another length, or rotten is *withdrawn*: reported, no longer
 //! claimed, its entry kept. A disk that was not mounted is then whole again at the next open, and a repair
-//! that puts the shard again replaces the file.
+//! that puts the shard again replaces the file. [`ShardStore::damage`] says which ranges are bad, and
+//! [`ShardStore::mend`] takes those alone. It writes the whole file anew, through the steps above, so for a
+//! shard that is withdrawn the table reads:
 //!
-//! All calls block; they may come from any number of threads. Read next: [`writer`], then `files`, `index`, `ledger`.
+//! | after | incoming/ | shards/ | index | at the next open |
+//! | --- | --- | --- | --- | --- |
+//! | composing | part of the file | bad file | entry | leftover removed; withdrawn as before |
+//! | 1 temporary file fsynced | whole file | bad file | entry | the same |
+//! | 2 renamed, 3 directory fsynced | - | whole file | entry | stored; if marked rotten still withdrawn, without a bad range: mended with nothing |
+//! | 4 index committed | - | whole file | entry, not marked | stored |
+//!
+//! All calls block; they may come from any number of threads. Read next: [`writer`], then `files`, `index`, `ledger`,
+//! [`damage`], [`scrub`].
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -48,18 +58,24 @@ use shard_codec::{Digest, ShardIndex};
 
 use crate::redb_file::RedbFileError;
 
+pub mod damage;
 #[cfg(test)]
 mod fault;
 mod files;
 mod index;
 mod ledger;
 mod opening;
+mod pace;
+mod proof;
+pub mod scrub;
 pub mod writer;
 
+pub use damage::{Damage, MendError};
 use files::Files;
 use index::Index;
 use ledger::Ledger;
 pub use opening::{OpenError, OpenReport};
+pub use scrub::{Scrub, ScrubOptions, ScrubProgress, ScrubStep};
 pub use writer::{IncomingShard, Put, PutError, PutRequest};
 
 /// How much a store may take.
@@ -179,6 +195,7 @@ struct Inner {
     ledger: Mutex<Ledger>,
     /// Held over rename, fsync and index commit, and while a claim is withdrawn, so that the two never cross.
     committing: Mutex<()>,
+    scrub: Mutex<ScrubProgress>,
     options: StoreOptions,
     incoming_count: AtomicU64,
     _lock: File,
@@ -206,7 +223,8 @@ impl Inner {
     /// Whether the file of `shard` is what it should be.
     fn is_sound(&self, shard: &StoredShard) -> Result<bool, InspectError> {
         let path = || self.files.shard_path(&shard.root);
-        self.files.is_sound(&shard.root, shard.bytes).map_err(|source| InspectError::Io { path: path(), source })
+        let sound = self.files.sound(&shard.root, shard.bytes);
+        sound.map(|leaves| leaves.is_some()).map_err(|source| InspectError::Io { path: path(), source })
     }
 
     /// Stops claiming `root` if its file is really not the shard.
@@ -291,8 +309,7 @@ impl ShardStore {
     /// # Errors
     /// The index cannot be read.
     pub fn entries(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<StoredShard>, RedbFileError> {
-        let withdrawn = self.inner.ledger().withdrawn();
-        self.inner.index.entries(after, limit, |root| !withdrawn.contains(root))
+        self.inner.index.entries(after, limit, |root| !self.inner.ledger().is_withdrawn(root))
     }
 
     /// The whole shard, checked against its root: rotten bytes are never returned.

@@ -7,6 +7,7 @@
 //! # Source
 //! BLAKE3 specification, section 6.4 (verified streaming); the crate `bao-tree`, chunk groups of 2^4.
 
+mod leaf_hashes;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use bao_tree::{BaoTree, BlockSize, ChunkNum, ChunkRanges};
 
 use crate::digest::Digest;
 use crate::limits::STRIPE_BYTES_MAX;
+
+pub use leaf_hashes::{LeafHasher, LeafHashes, leaf_range, leaves};
 
 /// Leaves of a proof are 2^4 BLAKE3 chunks of 1 KiB.
 const BLOCK_SIZE: BlockSize = BlockSize::from_chunk_log(4);

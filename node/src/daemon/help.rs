@@ -45,8 +45,8 @@ impl Server {
     pub(super) async fn answer_audit(&self, challenge: Challenge) -> Result<Response, Refusal> {
         let range = self.driver.read(|machines| answer::range_of(&challenge, &machines.catalog, &self.keys))?;
         let _permit = self.shards.acquire().await;
-        let proof = match self.prove(challenge.root, range).await {
-            Ok(proof) => Some(proof),
+        let proof = match self.prove_range(challenge.root, range.start, range.end - range.start).await {
+            Ok(proof) => Some(proof.to_vec()),
             Err(refusal) if matches!(refusal.code, RefusalCode::NotFound | RefusalCode::Corrupt) => {
                 let shard = ShardName {
                     database: challenge.database.clone(),

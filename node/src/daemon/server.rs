@@ -1,7 +1,6 @@
 //! Answering peers. Every stream is a task; every request is identified, allowed, bounded and answered in turn.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,9 +18,9 @@ use protocol::wire::access::{self, Caller};
 use protocol::wire::{Refusal, RefusalCode, Request, Response};
 use serde_bytes::ByteBuf;
 use shard_codec::limits::{SHARD_ALIGN_BYTES, STRIPE_BYTES_MAX};
-use shard_codec::{Digest, ShardIndex, shard_tree};
+use shard_codec::{Digest, ShardIndex};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::SiteOptions;
 use super::driver::Driver;
@@ -258,8 +257,24 @@ impl Server {
         let store = self.store.clone();
         let mut shard = self.bodies.take();
         let read = tokio::task::spawn_blocking(move || store.read_into(&root, &mut shard).map(|()| shard)).await;
+        self.served(read).await
+    }
+
+    /// The proof of a range of a shard.
+    pub(super) async fn prove_range(&self, root: Digest, offset: u64, bytes: u64) -> Result<Buffer, Refusal> {
+        let (store, bodies) = (self.store.clone(), self.bodies.clone());
+        let prove = move || store.prove_range(&root, offset, bytes).map(|proof| bodies.adopt(proof));
+        self.served(tokio::task::spawn_blocking(prove).await).await
+    }
+
+    /// What a peer gets of what the store read.
+    #[cfg_attr(
+        not(feature = "test-hooks"),
+        expect(clippy::unused_async, reason = "a site that lies may take its time")
+    )]
+    async fn served(&self, read: Result<Result<Buffer, ReadError>, JoinError>) -> Result<Buffer, Refusal> {
         let read = read.map_err(|error| Refusal::new(RefusalCode::Internal, error))?;
-        let shard = read.map_err(|error| {
+        let body = read.map_err(|error| {
             let code = match error {
                 ReadError::Absent { .. } => RefusalCode::NotFound,
                 ReadError::Rotten { .. } => RefusalCode::Corrupt,
@@ -269,8 +284,8 @@ impl Server {
             Refusal::new(code, error)
         })?;
         #[cfg(feature = "test-hooks")]
-        let shard = self.lie_about(shard).await;
-        Ok(shard)
+        let body = self.lie_about(body).await;
+        Ok(body)
     }
 
     #[cfg(feature = "test-hooks")]
@@ -304,16 +319,10 @@ impl Server {
         stream: &mut libp2p::Stream,
     ) -> Result<(), FrameError> {
         let _permit = self.shards.acquire().await;
-        match self.prove(root, offset..offset.saturating_add(bytes)).await {
+        match self.prove_range(root, offset, bytes).await {
             Ok(proof) => send_body(stream, &proof).await,
             Err(refusal) => frame::write_frame(stream, &Response::Refused(refusal)).await,
         }
-    }
-
-    /// The proof of a range of a shard.
-    pub(super) async fn prove(&self, root: Digest, range: Range<u64>) -> Result<Vec<u8>, Refusal> {
-        let shard = self.read_shard(root).await?;
-        shard_tree::prove_range(&shard, range).map_err(|error| Refusal::new(RefusalCode::Malformed, error))
     }
 
     /// What the machines know, as they would know it again after a restart.

@@ -2,12 +2,15 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use shard_codec::Digest;
+use shard_codec::shard_tree::{LeafHasher, LeafHashes, leaves};
 
-const READ_BYTES: usize = 1 << 20;
+/// Bytes of one read of a shard.
+pub(super) const READ_BYTES: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Files {
@@ -74,6 +77,24 @@ impl Files {
         let _unadvised = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
     }
 
+    /// The same for a file of which a few leaves are read: neither a page that is cached nor one that nobody asked for.
+    pub(super) fn expect_few_reads(file: &File) {
+        Self::uncache(file);
+        let _unadvised = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random);
+    }
+
+    /// Shows every leaf of a shard of `bytes` bytes to `visit`, from the disk; `None` instead of one that it cannot read.
+    pub(super) fn for_each_leaf(file: &File, bytes: u64, mut visit: impl FnMut(Range<u64>, Option<&[u8]>)) {
+        Self::uncache(file);
+        let mut buffer = Vec::new();
+        for leaf in leaves(bytes) {
+            buffer.resize(usize::try_from(leaf.end - leaf.start).unwrap_or(0), 0);
+            let is_read = file.read_exact_at(&mut buffer, leaf.start).is_ok();
+            visit(leaf, is_read.then_some(buffer.as_slice()));
+        }
+        Self::uncache(file);
+    }
+
     /// Makes the name of `root` under `shards/` durable.
     pub(super) fn sync_name(&self, root: &Digest) -> io::Result<()> {
         let [prefix, ..] = *root.as_bytes();
@@ -93,19 +114,32 @@ impl Files {
         }
     }
 
-    /// Whether the file of `root` has `bytes` bytes that hash to `root`. A missing file is not sound, and neither
-    /// is one the disk cannot read.
+    /// The hashes of the leaves of `root`, if its file has `bytes` bytes **on the disk** that hash to `root`. A missing
+    /// file is not sound, and neither is one the disk cannot read.
     ///
     /// # Errors
     /// The file is there but cannot be opened: permissions, or no file descriptor left. That says nothing
     /// about its contents, so no claim may be withdrawn for it.
-    pub(super) fn is_sound(&self, root: &Digest, bytes: u64) -> io::Result<bool> {
-        let file = match self.open_shard(root) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
+    pub(super) fn sound(&self, root: &Digest, bytes: u64) -> io::Result<Option<LeafHashes>> {
+        let Some(file) = self.open_of_length(root, bytes)? else {
+            return Ok(None);
         };
-        Ok(file.metadata()?.len() == bytes && hash(file).is_ok_and(|actual| actual == *root))
+        Self::uncache(&file);
+        let leaves = hash(&file).ok().filter(|leaves| leaves.root() == *root);
+        Self::uncache(&file);
+        Ok(leaves)
+    }
+
+    /// The file of `root`, if it is there and has `bytes` bytes.
+    ///
+    /// # Errors
+    /// As [`Files::sound`].
+    pub(super) fn open_of_length(&self, root: &Digest, bytes: u64) -> io::Result<Option<File>> {
+        match self.open_shard(root) {
+            Ok(file) => Ok((file.metadata()?.len() == bytes).then_some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Shows every file under `shards/` to `visit`: its root if its name is one and it lies where it belongs, its
@@ -138,8 +172,8 @@ impl Files {
     }
 }
 
-fn hash(mut file: File) -> io::Result<Digest> {
-    let mut hasher = blake3::Hasher::new();
+fn hash(mut file: &File) -> io::Result<LeafHashes> {
+    let mut hasher = LeafHasher::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let count = match file.read(&mut buffer) {
@@ -148,7 +182,7 @@ fn hash(mut file: File) -> io::Result<Digest> {
             Err(error) => return Err(error),
         };
         let Some(part) = buffer.get(..count).filter(|part| !part.is_empty()) else {
-            return Ok(Digest::from_bytes(*hasher.finalize().as_bytes()));
+            return Ok(hasher.finish());
         };
         hasher.update(part);
     }

@@ -3,17 +3,28 @@
 //! # Layout
 //! Table `shards`: key the root, 32 bytes; value, integers little-endian: condition u8 (0 sound, 1 found
 //! rotten), shard index u8, length in bytes u64, stripe number u64, then the database's name in UTF-8.
+//!
+//! Table `leaf_hashes`: key the root; value the BLAKE3 chaining values of the shard's leaves of 16 KiB, 32 bytes each. A
+//! shard stored before this table was there has none until the scrub comes by. They follow from the root alone, so a
+//! version that does not know the table cannot leave wrong ones behind, and the schema stays the same.
+//!
+//! Table `scrub`: key `"progress"`; value, integers little-endian: running u8 (0 or 1), begin and end of a pass in ms of
+//! wall time u64 (0: none), bytes read u64, shards found bad u64, then the root of the last shard read, if any.
 
 use std::ops::Bound;
 use std::path::Path;
 
 use redb::{ReadableTable, TableDefinition};
+use shard_codec::shard_tree::LeafHashes;
 use shard_codec::{Digest, ShardIndex};
 
-use super::StoredShard;
+use super::{ScrubProgress, StoredShard};
 use crate::redb_file::{RedbFile, RedbFileError};
 
 const SHARDS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("shards");
+const LEAF_HASHES: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("leaf_hashes");
+const SCRUB: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("scrub");
+const PROGRESS: &str = "progress";
 const KIND: &str = "legation shard index";
 const SCHEMA: u64 = 1;
 const CACHE_BYTES: usize = 32 << 20;
@@ -39,6 +50,8 @@ impl Index {
         let file = RedbFile::open(path, KIND, SCHEMA, CACHE_BYTES)?;
         file.write(|transaction| {
             drop(transaction.open_table(SHARDS)?);
+            drop(transaction.open_table(LEAF_HASHES)?);
+            drop(transaction.open_table(SCRUB)?);
             Ok(())
         })?;
         Ok(Self { file })
@@ -64,9 +77,70 @@ impl Index {
         })
     }
 
-    pub(super) fn insert(&self, shard: &StoredShard) -> Result<(), RedbFileError> {
+    /// The entries of those of `roots` that have one.
+    pub(super) fn get_each(&self, roots: &[Digest]) -> Result<Vec<StoredShard>, RedbFileError> {
+        let found = self.file.read(|transaction| {
+            let shards = transaction.open_table(SHARDS)?;
+            let mut found = Vec::with_capacity(roots.len());
+            for root in roots {
+                found.extend(shards.get(root.as_bytes())?.map(|value| decode(*root, value.value())));
+            }
+            Ok(found)
+        })?;
+        found
+            .into_iter()
+            .map(|entry| entry.map(|entry| entry.shard).ok_or_else(|| self.file.damaged("shard")))
+            .collect()
+    }
+
+    pub(super) fn insert(&self, shard: &StoredShard, leaves: &LeafHashes) -> Result<(), RedbFileError> {
         self.file.write(|transaction| {
             transaction.open_table(SHARDS)?.insert(shard.root.as_bytes(), encode(shard, SOUND).as_slice())?;
+            transaction.open_table(LEAF_HASHES)?.insert(shard.root.as_bytes(), leaves.as_bytes())?;
+            Ok(())
+        })
+    }
+
+    /// The hashes of the leaves of `shard`, if there are any that lead to its root.
+    pub(super) fn leaf_hashes(&self, shard: &StoredShard) -> Result<Option<LeafHashes>, RedbFileError> {
+        self.file.read(|transaction| {
+            let hashes = transaction.open_table(LEAF_HASHES)?.get(shard.root.as_bytes())?;
+            Ok(hashes.and_then(|hashes| LeafHashes::check(&shard.root, shard.bytes, hashes.value())))
+        })
+    }
+
+    pub(super) fn keep_leaf_hashes(&self, leaves: &LeafHashes) -> Result<(), RedbFileError> {
+        self.file.write(|transaction| {
+            transaction.open_table(LEAF_HASHES)?.insert(leaves.root().as_bytes(), leaves.as_bytes())?;
+            Ok(())
+        })
+    }
+
+    /// Puts anything, or nothing, where the hashes of the leaves of `root` are.
+    #[cfg(test)]
+    pub(super) fn spoil_leaf_hashes(&self, root: &Digest, hashes: Option<&[u8]>) {
+        let spoil = |transaction: &redb::WriteTransaction| {
+            let mut table = transaction.open_table(LEAF_HASHES)?;
+            let _former = match hashes {
+                Some(hashes) => table.insert(root.as_bytes(), hashes)?,
+                None => table.remove(root.as_bytes())?,
+            };
+            Ok(())
+        };
+        self.file.write(spoil).unwrap();
+    }
+
+    /// How far the scrub is; a record that says nothing sensible is none.
+    pub(super) fn scrub_progress(&self) -> Result<ScrubProgress, RedbFileError> {
+        self.file.read(|transaction| {
+            let progress = transaction.open_table(SCRUB)?.get(PROGRESS)?;
+            Ok(progress.and_then(|progress| decode_progress(progress.value())).unwrap_or_default())
+        })
+    }
+
+    pub(super) fn keep_scrub_progress(&self, progress: &ScrubProgress) -> Result<(), RedbFileError> {
+        self.file.write(|transaction| {
+            transaction.open_table(SCRUB)?.insert(PROGRESS, encode_progress(progress).as_slice())?;
             Ok(())
         })
     }
@@ -148,4 +222,30 @@ fn decode(root: Digest, value: &[u8]) -> Option<IndexEntry> {
         ROTTEN => Some(IndexEntry { shard, rotten: true }),
         _ => None,
     }
+}
+
+fn encode_progress(progress: &ScrubProgress) -> Vec<u8> {
+    let mut value = vec![u8::from(progress.is_running)];
+    let ScrubProgress { pass_started_ms, last_pass_ended_ms, bytes_read, rotten_count, .. } = progress;
+    for number in [pass_started_ms.unwrap_or(0), last_pass_ended_ms.unwrap_or(0), *bytes_read, *rotten_count] {
+        value.extend_from_slice(&number.to_le_bytes());
+    }
+    value.extend(progress.after.iter().flat_map(|root| *root.as_bytes()));
+    value
+}
+
+fn decode_progress(value: &[u8]) -> Option<ScrubProgress> {
+    let (running, rest) = value.split_first()?;
+    let (numbers, root) = rest.split_first_chunk::<32>()?;
+    let (numbers, _none) = numbers.as_chunks();
+    let &[started, ended, bytes_read, rotten_count] = numbers else { return None };
+    let time = |number| Some(u64::from_le_bytes(number)).filter(|ms| *ms > 0);
+    Some(ScrubProgress {
+        is_running: *running == 1,
+        pass_started_ms: time(started),
+        last_pass_ended_ms: time(ended),
+        bytes_read: u64::from_le_bytes(bytes_read),
+        rotten_count: u64::from_le_bytes(rotten_count),
+        after: root.try_into().ok().map(Digest::from_bytes),
+    })
 }

@@ -1,6 +1,7 @@
 //! The store's accounts in memory: what is claimed, what is promised to shards on their way, what is withdrawn.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use shard_codec::Digest;
 
@@ -24,8 +25,10 @@ impl Ledger {
         self.withdrawn.contains(root)
     }
 
-    pub(super) fn withdrawn(&self) -> BTreeSet<Digest> {
-        self.withdrawn.clone()
+    /// At most `limit` withdrawn roots after `after`, in their order.
+    pub(super) fn withdrawn(&self, after: Option<&Digest>, limit: usize) -> Vec<Digest> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.withdrawn.range((start, Bound::Unbounded)).take(limit).copied().collect()
     }
 
     pub(super) fn stored_bytes(&self, database: &str) -> u64 {
@@ -34,6 +37,10 @@ impl Ledger {
 
     pub(super) fn stored_bytes_by_database(&self) -> BTreeMap<String, u64> {
         self.claimed_bytes.clone()
+    }
+
+    pub(super) fn claimed_bytes(&self) -> u64 {
+        self.claimed_bytes.values().sum()
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -70,11 +70,13 @@ pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<(ShardStore, Ope
     let index = Index::open(&dir.join("index.redb"))?;
     let mut ledger = Ledger::default();
     compare(&files, &index, &mut ledger, &mut report)?;
+    let scrub = Mutex::new(index.scrub_progress()?);
     let inner = Inner {
         files,
         index,
         ledger: Mutex::new(ledger),
         committing: Mutex::new(()),
+        scrub,
         options,
         incoming_count: AtomicU64::new(0),
         _lock: lock,

@@ -8,13 +8,13 @@ use super::fault::Fault;
 use super::writer::CommitStep;
 use super::*;
 
-const DATABASE: &str = "land-register";
+pub(super) const DATABASE: &str = "land-register";
 
-fn contents(number: u8) -> Vec<u8> {
+pub(super) fn contents(number: u8) -> Vec<u8> {
     (0..100_000_u32).map(|index| index.to_le_bytes()[usize::from(number) % 2] ^ number).collect()
 }
 
-fn request(contents: &[u8]) -> PutRequest {
+pub(super) fn request(contents: &[u8]) -> PutRequest {
     PutRequest {
         root: Digest::of(contents),
         bytes: contents.len() as u64,
@@ -25,7 +25,7 @@ fn request(contents: &[u8]) -> PutRequest {
     }
 }
 
-fn open(dir: &tempfile::TempDir) -> (ShardStore, OpenReport) {
+pub(super) fn open(dir: &tempfile::TempDir) -> (ShardStore, OpenReport) {
     ShardStore::open_with(dir.path(), small_reserve()).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn small_reserve() -> StoreOptions {
     StoreOptions { reserve_bytes: 0, ..StoreOptions::default() }
 }
 
-fn receive(store: &ShardStore, contents: &[u8]) -> Result<IncomingShard, PutError> {
+pub(super) fn receive(store: &ShardStore, contents: &[u8]) -> Result<IncomingShard, PutError> {
     let Put::Writer(mut shard) = store.begin(request(contents))? else { panic!("already stored") };
     for part in contents.chunks(30_000) {
         shard.write(part)?;
@@ -41,31 +41,35 @@ fn receive(store: &ShardStore, contents: &[u8]) -> Result<IncomingShard, PutErro
     Ok(shard)
 }
 
-fn put(store: &ShardStore, contents: &[u8]) -> Result<(), PutError> {
+pub(super) fn put(store: &ShardStore, contents: &[u8]) -> Result<(), PutError> {
     receive(store, contents)?.commit()
 }
 
-fn is_stored(store: &ShardStore, contents: &[u8]) -> bool {
+pub(super) fn is_stored(store: &ShardStore, contents: &[u8]) -> bool {
     matches!(store.begin(request(contents)).unwrap(), Put::AlreadyStored)
 }
 
-fn files_in(path: &Path) -> usize {
+pub(super) fn files_in(path: &Path) -> usize {
     fs::read_dir(path).unwrap().count()
 }
 
-fn shard_path(store: &ShardStore, contents: &[u8]) -> PathBuf {
+pub(super) fn shard_path(store: &ShardStore, contents: &[u8]) -> PathBuf {
     store.inner.files.shard_path(&Digest::of(contents))
 }
 
 /// Changes one bit of the file at `path`, as a disk would.
-fn rot(path: &Path) {
+pub(super) fn rot(path: &Path) {
+    rot_at(path, &[50_000]);
+}
+
+pub(super) fn rot_at(path: &Path, positions: &[usize]) {
     let mut bytes = fs::read(path).unwrap();
-    bytes[50_000] ^= 1;
+    positions.iter().for_each(|position| bytes[*position] ^= 1);
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(path, bytes).unwrap();
 }
 
-fn fault(store: &ShardStore) -> &Fault {
+pub(super) fn fault(store: &ShardStore) -> &Fault {
     &store.inner.fault
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use shard_codec::shard_tree::{LeafHasher, LeafHashes};
 use shard_codec::{Digest, ShardIndex};
 
 use super::files::Files;
@@ -154,7 +155,7 @@ pub(super) fn begin(inner: &Arc<Inner>, request: PutRequest) -> Result<Put, PutE
     let io_error = |source| PutError::Io { path: shard_path.clone(), source };
     let existing = inner.files.shard_bytes(&root).map_err(io_error)?;
     if let Some(shard) = inner.claimed(&root).map_err(PutError::Index)? {
-        if inner.files.is_sound(&root, shard.bytes).map_err(io_error)? {
+        if inner.files.sound(&root, shard.bytes).map_err(io_error)?.is_some() {
             // A root fixes the length of what it names: whoever announces another is wrong.
             if shard.bytes != request.bytes {
                 return Err(PutError::LengthMismatch { root, expected: request.bytes, actual: shard.bytes });
@@ -162,20 +163,27 @@ pub(super) fn begin(inner: &Arc<Inner>, request: PutRequest) -> Result<Put, PutE
             return Ok(Put::AlreadyStored);
         }
         inner.withdraw_unless_sound(&root)?;
-    } else if existing == Some(request.bytes) && inner.files.is_sound(&root, request.bytes).map_err(io_error)? {
-        adopt(inner, request)?;
+    } else if existing.is_some()
+        && let Some(leaves) = inner.files.sound(&root, request.bytes).map_err(io_error)?
+    {
+        adopt(inner, request, &leaves)?;
         return Ok(Put::AlreadyStored);
     }
-    let promise = Promise::new(inner, request, existing.unwrap_or(0))?;
+    receive(inner, request, existing.unwrap_or(0)).map(Put::Writer)
+}
+
+/// Makes room for a shard that will replace a file of `replaced_bytes` bytes (0: none).
+pub(super) fn receive(inner: &Arc<Inner>, request: PutRequest, replaced_bytes: u64) -> Result<IncomingShard, PutError> {
     let number = inner.incoming_count.fetch_add(1, Ordering::Relaxed);
-    let path = inner.files.incoming_path(number, &root);
+    let path = inner.files.incoming_path(number, &request.root);
+    let promise = Promise::new(inner, request, replaced_bytes)?;
     let file = Files::create_incoming(&path).map_err(|source| promise.io_error(&path, source))?;
     let incoming = Incoming { path, abandoned: false };
-    Ok(Put::Writer(IncomingShard { promise, incoming, file, hasher: Box::default(), written_bytes: 0 }))
+    Ok(IncomingShard { promise, incoming, file, hasher: Box::default(), written_bytes: 0 })
 }
 
 /// Indexes a sound file that is there already, after making it as durable as a commit would have.
-fn adopt(inner: &Arc<Inner>, request: PutRequest) -> Result<(), PutError> {
+fn adopt(inner: &Arc<Inner>, request: PutRequest, leaves: &LeafHashes) -> Result<(), PutError> {
     let root = request.root;
     let bytes = request.bytes;
     let promise = Promise::new(inner, request, bytes)?;
@@ -183,14 +191,14 @@ fn adopt(inner: &Arc<Inner>, request: PutRequest) -> Result<(), PutError> {
     let _committing = inner.committing();
     let synced = inner.files.open_shard(&root).and_then(|file| Files::sync_contents(&file));
     synced.and_then(|()| inner.files.sync_name(&root)).map_err(|source| promise.io_error(&path, source))?;
-    claim(inner, &promise)
+    claim(inner, &promise, leaves)
 }
 
 /// The last step: the index, then the accounts. The caller holds the commit lock.
-fn claim(inner: &Inner, promise: &Promise) -> Result<(), PutError> {
+fn claim(inner: &Inner, promise: &Promise, leaves: &LeafHashes) -> Result<(), PutError> {
     let shard = promise.request.clone().into_stored();
     if inner.claimed(&shard.root).map_err(PutError::Index)?.is_none() {
-        inner.index.insert(&shard).map_err(|error| promise.index_error(error))?;
+        inner.index.insert(&shard, leaves).map_err(|error| promise.index_error(error))?;
         inner.ledger().claim(&shard);
     }
     Ok(())
@@ -218,7 +226,7 @@ pub struct IncomingShard {
     promise: Promise,
     incoming: Incoming,
     file: File,
-    hasher: Box<blake3::Hasher>,
+    hasher: Box<LeafHasher>,
     written_bytes: u64,
 }
 
@@ -260,7 +268,8 @@ impl IncomingShard {
         if self.written_bytes != expected {
             return Err(PutError::LengthMismatch { root, expected, actual: self.written_bytes });
         }
-        let actual = Digest::from_bytes(*self.hasher.finalize().as_bytes());
+        let leaves = std::mem::take(&mut *self.hasher).finish();
+        let actual = leaves.root();
         if actual != root {
             return Err(PutError::RootMismatch { expected: root, actual });
         }
@@ -280,7 +289,7 @@ impl IncomingShard {
         self.reach(CommitStep::Renamed)?;
         inner.files.sync_name(&root).map_err(|source| self.promise.io_error(&path, source))?;
         self.reach(CommitStep::NameSynced)?;
-        claim(&inner, &self.promise)?;
+        claim(&inner, &self.promise, &leaves)?;
         self.reach(CommitStep::Indexed)
     }
 

@@ -64,3 +64,40 @@ fn verify_names_what_is_rotten_and_backup_heals_it() {
     assert!(blake3::hash(&fs::read(&rotten).unwrap()).to_string() == rotten.file_name().unwrap().to_str().unwrap());
     assert!(cut.metadata().unwrap().len() > 100 && lost.exists());
 }
+
+#[test]
+fn a_site_that_is_down_is_scrubbed_and_names_the_bad_range() {
+    let mut state = State::running(Plan { site_count: 5, data_shards: 2, ..Plan::default() });
+    write_files(&state.path("source"), 9, 300_000, 1);
+    state.backup("land-register", "dir:source").succeeded();
+    let name = state.sites[1].name.clone();
+    let scrub = ["site", "scrub", "--dir", &name];
+    let running = state.run(&scrub).refused_with(8);
+    assert!(running.contains("another process uses this store"), "{running}");
+    state.kill(1);
+    let clean = state.run(&scrub).succeeded().json;
+    assert!(clean["shards_read"].as_u64().unwrap() > 0 && clean["bytes_read"].as_u64().unwrap() > 0, "{clean}");
+    assert_eq!((&clean["found_now"], clean["lacking"].as_array().unwrap().len()), (&0.into(), 0));
+
+    let rotten = a_shard(&state, 1);
+    let mut bytes = fs::read(&rotten).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&rotten, &bytes).unwrap();
+    for found_now in [1, 0] {
+        let said = state.run(&scrub);
+        let text = said.refused_with(6);
+        let report = &said.json["report"];
+        assert_eq!(report["found_now"], found_now, "{report}");
+        let lacking = &report["lacking"][0];
+        assert_eq!(lacking["root"], rotten.file_name().unwrap().to_str().unwrap());
+        let leaf_start = last / 16_384 * 16_384;
+        assert_eq!(lacking["damage"], serde_json::json!([[leaf_start, bytes.len()]]), "{lacking}");
+        assert!(text.contains("land-register") && text.contains("legation backup"), "{text}");
+        assert_eq!(text.contains("known before"), found_now == 0, "{text}");
+    }
+    state.start(1);
+    assert_eq!(state.backup("land-register", "dir:source").succeeded().json["durable"], true);
+    state.kill(1);
+    assert_eq!(state.run(&scrub).succeeded().json["lacking"].as_array().unwrap().len(), 0);
+}
