@@ -15,6 +15,7 @@ mod forks;
 mod full_disk;
 mod greedy;
 mod harness;
+mod heal;
 mod hostile;
 mod intruders;
 mod key_search;
