@@ -16,7 +16,7 @@ const LINES_MAX: usize = 20;
 const PAGE: usize = 1_024;
 
 const NEXT: &str = "The site does not claim them any more, and nothing is lost as long as enough other sites hold theirs.\n\
-Start the site again; the next `legation backup` at home remakes what it lacks.\n\
+Start the site again: it remakes what it lacks from the others, and so does the next `legation backup` at home.\n\
 Look at the disk (smartctl, the kernel's log): a disk that rots once rots again.";
 
 pub(super) fn run(dir: &Path, output: &Output) -> Result<(), Failure> {
