@@ -16,7 +16,7 @@ use super::config::{Action, Config, ConfigError, Happening, PlantedBug};
 use super::debugger::SiteView;
 use super::event_queue::EventQueue;
 use super::home::{Home, Note};
-use super::invariant::{Broken, Fact, Invariants, Scene};
+use super::invariant::{Broken, Fact, Invariants, Opened, Scene};
 use super::random::{Purpose, Stream};
 use super::report::{Report, RestoreReport, Violation};
 use super::sim_network::{Call, Fate, Message, Network, Owner};
@@ -80,6 +80,7 @@ pub(super) struct World<'a> {
     adversary: Stream,
     recipients: Stream,
     chronicle: Chronicle,
+    opened: Opened,
     invariants: Invariants,
     healed_at: Option<Time>,
     ending: ending::Ending,
@@ -170,6 +171,7 @@ impl<'a> World<'a> {
             adversary: Stream::new(config.seed, Purpose::Adversary, 0),
             recipients: Stream::new(config.seed, Purpose::Recipient, 0),
             chronicle: Chronicle::default(),
+            opened: Opened::default(),
             invariants: Invariants::default(),
             healed_at: None,
             ending: ending::Ending::default(),
@@ -285,6 +287,7 @@ impl<'a> World<'a> {
             cast: &self.cast,
             sites: &self.sites,
             chronicle: &self.chronicle,
+            opened: &self.opened,
             events_waiting: self.queue.len(),
         }
     }
