@@ -12,7 +12,7 @@ use protocol::wire::RefusalCode;
 use super::cast::Cast;
 use super::chronicle::Chronicle;
 use super::client::{Task, Want};
-use super::config::{Action, Config, ConfigError, Happening, PlantedBug};
+use super::config::{Action, Config, ConfigError, Happening};
 use super::debugger::SiteView;
 use super::event_queue::EventQueue;
 use super::home::{Home, Note};
@@ -21,7 +21,7 @@ use super::random::{Purpose, Stream};
 use super::report::{Report, RestoreReport, Violation};
 use super::sim_network::{Call, Fate, Message, Network, Owner};
 use super::sim_site::{Effect, SimSite, SiteParts, Wake};
-use super::trace::{NodeId, Trace, TraceEvent, name_of_request, name_of_response};
+use super::trace::{NodeId, Trace, TraceEvent, name_of_response};
 use super::virtual_clock::{Clock, Time};
 
 /// Looks at a run while it goes on.
@@ -102,24 +102,8 @@ pub(super) struct World<'a> {
 pub fn run(config: &Config, observer: &mut dyn Observer) -> Result<Report, ConfigError> {
     config.validate()?;
     #[cfg(feature = "planted-bugs")]
-    let _planted = config.planted_bug.map(plant);
+    let _planted = protocol::planted::plant(config.planted_bug);
     Ok(World::new(config, observer)?.run())
-}
-
-/// Puts a defect of the machines in; that of the host is the site's own.
-#[cfg(feature = "planted-bugs")]
-fn plant(bug: PlantedBug) -> protocol::planted::Planted {
-    use protocol::planted::Bug;
-    protocol::planted::plant(match bug {
-        PlantedBug::ReplyBeforeSync => None,
-        PlantedBug::OfficialCountedTwice => Some(Bug::OfficialCountedTwice),
-        PlantedBug::HeadWithoutPredecessor => Some(Bug::HeadWithoutPredecessor),
-        PlantedBug::ShareBeforeLog => Some(Bug::ShareBeforeLog),
-        PlantedBug::ReceiptDespiteMissing => Some(Bug::ReceiptDespiteMissing),
-        PlantedBug::ExpiredOrder => Some(Bug::ExpiredOrder),
-        PlantedBug::UnverifiedShare => Some(Bug::UnverifiedShare),
-        PlantedBug::ForkForgotten => Some(Bug::ForkForgotten),
-    })
 }
 
 impl<'a> World<'a> {
@@ -146,7 +130,6 @@ impl<'a> World<'a> {
                 clock: clock_of(config, &mut stream),
                 sync_us: u64::from(config.disk.sync_ms) * 1_000,
                 timeout_ms: network.timeout_ms(),
-                bug: config.planted_bug.filter(|bug| *bug == PlantedBug::ReplyBeforeSync),
             })
         });
         let sites: Vec<SimSite> = sites.collect();
@@ -357,7 +340,7 @@ impl<'a> World<'a> {
         self.messages += 1;
         let bytes = message.bytes();
         let event = match &message {
-            Message::Request { request, .. } => TraceEvent::Asked { from, what: name_of_request(request), bytes },
+            Message::Request { request, .. } => TraceEvent::Asked { from, what: request.name(), bytes },
             Message::Response { response, .. } => {
                 TraceEvent::Answered { from, what: name_of_response(response), bytes }
             }
