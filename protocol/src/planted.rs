@@ -3,9 +3,14 @@
 
 use std::cell::Cell;
 
+use serde::{Deserialize, Serialize};
+
 /// A defect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bug {
+    /// The host answers before the transaction is synced: no machine looks for this one, a host does.
+    ReplyBeforeSync,
     /// The quorum counts signatures, not officials.
     OfficialCountedTwice,
     /// A manifest is taken although its predecessor is not here.
@@ -50,6 +55,7 @@ pub fn plant(bug: Option<Bug>) -> Planted {
 }
 
 /// Whether `bug` is chosen.
-pub(crate) fn is_planted(bug: Bug) -> bool {
+#[must_use]
+pub fn is_planted(bug: Bug) -> bool {
     PLANTED.get() == Some(bug)
 }

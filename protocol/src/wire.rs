@@ -127,6 +127,31 @@ pub enum Request {
     Announce(Announcement),
 }
 
+impl Request {
+    /// Its name, for traces and tables. A new request needs a row in the table of `access/tests.rs` too.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Charters { .. } => "charters",
+            Self::Head { .. } => "head",
+            Self::Manifests { .. } => "manifests",
+            Self::Receipts { .. } => "receipts",
+            Self::PutShard { .. } => "put-shard",
+            Self::Shard { .. } => "shard",
+            Self::ShardRange { .. } => "shard-range",
+            Self::Columns { .. } => "columns",
+            Self::Audit(_) => "audit",
+            Self::MissingShards { .. } => "missing-shards",
+            Self::Publish { .. } => "publish",
+            Self::PresentOrder { .. } => "present-order",
+            Self::Share { .. } => "share",
+            Self::ReleaseLog { .. } => "release-log",
+            Self::Forks { .. } => "forks",
+            Self::Announce(_) => "announce",
+        }
+    }
+}
+
 /// What the site answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

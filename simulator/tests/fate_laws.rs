@@ -8,11 +8,12 @@ mod plans;
 use plans::{DAY, exponential, model, reference, sites};
 use simulator::fate::engine::{Options, run};
 use simulator::fate::estimate;
+use simulator::fate::exact::disclosure;
 use simulator::fate::model::{
     Agreement, Blow, Database, Departure, Effect, Group, GroupKind, Hits, Law, Model, ModelError, Outage, Policy, Site,
     Timed, Writer,
 };
-use simulator::fate::outcome::{Method, Outcome};
+use simulator::fate::outcome::{Estimate, Method, Outcome};
 use simulator::fate::rare::{self, RareError};
 
 fn options(replications: u64) -> Options {
@@ -206,6 +207,52 @@ fn weights_are_never_cut_off() {
     let weighted = rare::loss(&plan, &options(1)).unwrap();
     let off = weighted.estimate / exact.estimate - 1.0;
     assert!(off.abs() < 3.0 * weighted.relative_error.unwrap(), "{weighted:?} {exact:?}");
+}
+
+/// The share of time down does not depend on the laws, only on their means: rows A9 hold for any.
+#[test]
+fn outages_of_any_law() {
+    let shape = 1.12;
+    let scale_years = 1.0 / libm::tgamma(1.0 + 1.0 / shape);
+    for (every, lasts) in [
+        (Law::Weibull { shape, scale_years }, Law::LogNormal { mean_years: 1.0 / 12.0, cv: 0.5 }),
+        (Law::LogNormal { mean_years: 1.0, cv: 0.7 }, Law::Constant { years: 1.0 / 12.0 }),
+    ] {
+        // A long time, so that the start, with every site new, does not matter.
+        let outage = Some(Outage { every, lasts });
+        let found = simulate(&model(3000.0, 6, 6, sites(9, &Site { outage, ..Site::new("") })), 512).unavailability;
+        near(&found.share_of_time, reference("A9a"));
+        near(&found.falls_per_year, reference("A9b"));
+    }
+}
+
+/// So often that counting sees it: rot between audits, and copies between refreshes.
+#[test]
+fn audits_and_refreshes_are_counted() {
+    let mut rotting = model(10.0, 5, 5, sites(9, &Site { rot_per_year: 1.0, ..Site::new("") }));
+    rotting.policy.audit_years = Some(0.25);
+    near(&simulate(&rotting, 100_000).loss.by_horizon, disclosure::lost_between_audits(9, 5, 1.0, 10.0, 0.25).unwrap());
+    let mut copied = model(5.0, 5, 5, sites(9, &Site { copied_per_year: 1.0, ..Site::new("") }));
+    copied.code.refresh_years = Some(0.25);
+    copied.code.ciphertext_is_public = true;
+    near(&simulate(&copied, 200_000).disclosure.by_horizon, disclosure::disclosed(9, 5, 1.0, 5.0, Some(0.25)).unwrap());
+}
+
+/// With too few custodians left for ever, a refresh every hour is not tried every hour.
+#[test]
+fn a_refresh_that_cannot_succeed_waits() {
+    let mut plan = model(10.0, 3, 3, sites(5, &Site { copied_per_year: 1.0, ..Site::new("") }));
+    plan.code.refresh_years = Some(1.0 / 8766.0);
+    let blow = Blow { for_good: true, ..Blow::on_all(Effect::Lost) };
+    plan.timeline = vec![Timed { name: "war".into(), at_years: 0.01, targets: vec![0, 1, 2], blow }];
+    let found = simulate(&plan, 100);
+    assert!(found.effort.events < 100 * 100, "{} events", found.effort.events);
+}
+
+/// Within three standard errors, and these are small.
+fn near(found: &Estimate, wanted: f64) {
+    let error = found.relative_error.unwrap();
+    assert!(error < 0.01 && (found.estimate / wanted - 1.0).abs() < 3.0 * error, "{found:?}, wanted {wanted:e}");
 }
 
 /// Overlapping groups that hit each member with a chance, and sites that are not alike: three ways to one figure.

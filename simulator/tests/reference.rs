@@ -7,7 +7,9 @@
     reason = "a test that panics has failed, which is its job"
 )]
 
-use serde_json::Value;
+mod plans;
+
+use plans::{LOSS, REPAIR, Row, SEIZURE, SHOCK, rows};
 use simulator::fate::exact::chance::{Chance, at_least_once, by_mean_time, rate_excluded};
 use simulator::fate::exact::count::{Count, poisson_at_most};
 use simulator::fate::exact::disclosure::{disclosed, lost_between_audits, reached, reached_in_a_period};
@@ -24,73 +26,18 @@ const ROWS: usize = 171;
 const TOLERANCE: f64 = 1e-9;
 /// Days in a year; only the repair in 30 days became a rate with another year.
 const DAYS: f64 = 365.0;
-/// What the rows K, O, P and R name in words.
-const LOSS: f64 = 0.05;
-const REPAIR: f64 = 365.25 / 30.0;
-const SEIZURE: f64 = 0.01;
-const SHOCK: f64 = 0.001;
 
 type Figure = Result<Option<f64>, Impossible>;
 
-struct Row {
-    id: String,
-    params: Value,
-    quantity: String,
-    value: f64,
-    published: Option<f64>,
-    rel_diff: Option<f64>,
-}
-
-impl Row {
-    fn number(&self, name: &str) -> f64 {
-        number(&self.params[name]).unwrap_or_else(|| panic!("{}: no number {name}", self.id))
-    }
-
-    fn optional(&self, name: &str) -> Option<f64> {
-        number(&self.params[name])
-    }
-
-    fn count(&self, name: &str) -> u32 {
-        u32::try_from(self.params[name].as_u64().unwrap_or_else(|| panic!("{}: no count {name}", self.id))).unwrap()
-    }
-
-    fn groups(&self) -> Vec<u32> {
-        let groups = self.params["groups"].as_array().unwrap_or_else(|| panic!("{}: no groups", self.id));
-        groups.iter().map(|size| u32::try_from(size.as_u64().unwrap()).unwrap()).collect()
-    }
-
-    fn stripe(&self) -> Result<Stripe, Impossible> {
-        let rate = self.optional("mu_per_yr").unwrap_or(REPAIR);
-        let repair = match self.params["repair"].as_str() {
-            None | Some("parallel") => Repair::Parallel(rate),
-            Some("serial") => Repair::OneCrew(rate),
-            Some("none") => Repair::None,
-            Some(other) => panic!("{}: repair {other}", self.id),
-        };
-        Stripe::new(self.count("n"), self.count("k"), self.optional("lambda_per_yr").unwrap_or(LOSS), repair)
-    }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_str()?.parse().ok())
-}
-
-fn rows() -> Vec<Row> {
-    let text = include_str!("reference/sim_reference.csv");
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    assert_eq!(
-        reader.headers().unwrap(),
-        vec!["id", "model", "params", "quantity", "value", "published", "rel_diff", "tolerance", "source"]
-    );
-    let row = |record: csv::StringRecord| Row {
-        id: record[0].to_owned(),
-        params: serde_json::from_str(&record[2]).unwrap(),
-        quantity: record[3].to_owned(),
-        value: record[4].parse().unwrap(),
-        published: record[5].parse().ok(),
-        rel_diff: record[6].parse().ok(),
+fn stripe_of(row: &Row) -> Result<Stripe, Impossible> {
+    let rate = row.optional("mu_per_yr").unwrap_or(REPAIR);
+    let repair = match row.params["repair"].as_str() {
+        None | Some("parallel") => Repair::Parallel(rate),
+        Some("serial") => Repair::OneCrew(rate),
+        Some("none") => Repair::None,
+        Some(other) => panic!("{}: repair {other}", row.id),
     };
-    reader.records().map(|record| row(record.unwrap())).collect()
+    Stripe::new(row.count("n"), row.count("k"), row.optional("lambda_per_yr").unwrap_or(LOSS), repair)
 }
 
 /// The figure of a row, or nothing when no solver knows its model.
@@ -128,7 +75,7 @@ fn special(row: &Row) -> Figure {
             Count::alike(row.count("n"), gone)?.at_least(row.count("n") - row.count("k") + 1)
         }
         "N1" => Count::alike(row.count("n"), Chance::of(row.number("fmax"))?.inverse())?.at_least(row.count("r")),
-        "P1" => departure::loss_by(&row.stripe()?, row.number("home_lost_day") / DAYS, row.number("T_yr"))?,
+        "P1" => departure::loss_by(&stripe_of(row)?, row.number("home_lost_day") / DAYS, row.number("T_yr"))?,
         "P2" => {
             let left = row.count("n") - row.count("lost");
             Stripe::new(left, row.count("k"), LOSS, Repair::Parallel(REPAIR))?.loss_by(335.0 / DAYS)?
@@ -139,7 +86,7 @@ fn special(row: &Row) -> Figure {
 }
 
 fn stripe(row: &Row) -> Figure {
-    let stripe = row.stripe()?;
+    let stripe = stripe_of(row)?;
     match row.quantity.as_str() {
         "MTTDL_yr" => stripe.mean_years_to_loss(),
         "MTTDL_yr_first_order" => stripe.mean_years_to_loss_first_order(),
@@ -234,8 +181,7 @@ fn captured(row: &Row) -> Figure {
         return reached(&vec![row.number("loss_per_yr"); n as usize], n - needed + 1, years).map(Some);
     }
     let k = row.count("k");
-    if let Some(rates) = row.params["seizure_per_yr"].as_array() {
-        let rates: Vec<f64> = rates.iter().filter_map(number).collect();
+    if let Some(rates) = row.numbers("seizure_per_yr") {
         return reached(&rates, k, years).map(Some);
     }
     if let Some(alliance) = row.optional("alliance_per_yr") {
@@ -264,7 +210,7 @@ fn attacked(row: &Row) -> Figure {
 
 fn frontier(row: &Row) -> Figure {
     match row.quantity.as_str() {
-        "P_loss_1yr" => by_mean_time(row.stripe()?.mean_years_to_loss()?, 1.0),
+        "P_loss_1yr" => by_mean_time(stripe_of(row)?.mean_years_to_loss()?, 1.0),
         "P_disclosure_1yr" => disclosed(row.count("n"), row.count("k"), SEIZURE, 1.0, Some(30.0 / DAYS)),
         _ => return Ok(None),
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::document::{Charter, Manifest, Receipt};
+use crate::document::{Charter, Database, Manifest, Receipt};
 use crate::identifier::SiteName;
 use crate::placement::coalition::{Bond, coalitions};
 
@@ -49,6 +49,12 @@ pub fn assess<'a>(
     receipts: impl IntoIterator<Item = &'a Receipt>,
 ) -> Durability {
     let custody = &manifest.custody;
+    let needs = Needs {
+        data_shards: usize::from(manifest.data_shards),
+        threshold: usize::from(custody.threshold),
+        placement: &manifest.placement,
+        custodians: &custody.custodians,
+    };
     let active: BTreeSet<&SiteName> = charter.active_sites().map(|site| &site.name).collect();
     let (mut shard_sites, mut share_sites) = (BTreeSet::new(), BTreeSet::new());
     for receipt in receipts.into_iter().filter(|receipt| active.contains(&receipt.site)) {
@@ -59,36 +65,66 @@ pub fn assess<'a>(
             share_sites.insert(receipt.site.clone());
         }
     }
-    let without = |sites: &BTreeSet<SiteName>, lost: &BTreeSet<SiteName>| sites.difference(lost).count();
-    let (data_shards, threshold) = (usize::from(manifest.data_shards), usize::from(custody.threshold));
-    // The weakest coalition is the one that leaves the smallest surplus over what is needed, of shards or of shares.
-    let surplus = |shards: usize, shares: usize| {
-        (shards + threshold).min(shares + data_shards) // both sides shifted by the other's bound: no subtraction
+    needs.weigh(charter, shard_sites, share_sites)
+}
+
+/// What the next snapshot of `database` could come to: as if each of `sites` that is active under `charter` gave a full
+/// receipt.
+#[must_use]
+pub fn foresee(charter: &Charter, database: &Database, sites: &BTreeSet<SiteName>) -> Durability {
+    let active = charter.active_sites().map(|site| &site.name).filter(|name| sites.contains(*name));
+    let active: BTreeSet<&SiteName> = active.collect();
+    let those = |names: &[SiteName]| names.iter().filter(|name| active.contains(name)).cloned().collect();
+    let needs = Needs {
+        data_shards: usize::from(database.data_shards),
+        threshold: usize::from(database.threshold),
+        placement: &database.placement,
+        custodians: &database.custodians,
     };
-    let weakest = coalitions(charter)
-        .into_iter()
-        .map(|lost| (without(&shard_sites, &lost.sites), without(&share_sites, &lost.sites), lost.bond))
-        .min_by_key(|(shards, shares, _)| surplus(*shards, *shares));
-    let (shards_remaining, shares_remaining) =
-        weakest.as_ref().map_or((shard_sites.len(), share_sites.len()), |(shards, shares, _)| (*shards, *shares));
-    let missing = (manifest.placement.iter().filter(|site| !shard_sites.contains(*site)))
-        .chain(custody.custodians.iter().filter(|site| !share_sites.contains(*site)))
-        .cloned()
-        .collect();
-    let jurisdictions = charter
-        .active_sites()
-        .filter(|site| shard_sites.contains(&site.name) || share_sites.contains(&site.name))
-        .map(|site| site.jurisdiction.clone())
-        .collect();
-    Durability {
-        shard_sites,
-        share_sites,
-        jurisdictions,
-        weakest: weakest.map(|(_, _, bond)| bond),
-        shards_remaining,
-        data_shards,
-        shares_remaining,
-        threshold,
-        missing,
+    needs.weigh(charter, those(&database.placement), those(&database.custodians))
+}
+
+/// What one snapshot asks for.
+struct Needs<'a> {
+    data_shards: usize,
+    threshold: usize,
+    placement: &'a [SiteName],
+    custodians: &'a [SiteName],
+}
+
+impl Needs<'_> {
+    fn weigh(&self, charter: &Charter, shard_sites: BTreeSet<SiteName>, share_sites: BTreeSet<SiteName>) -> Durability {
+        let Self { data_shards, threshold, placement, custodians } = *self;
+        let without = |sites: &BTreeSet<SiteName>, lost: &BTreeSet<SiteName>| sites.difference(lost).count();
+        // The weakest coalition is the one that leaves the smallest surplus over what is needed, of shards or of shares.
+        let surplus = |shards: usize, shares: usize| {
+            (shards + threshold).min(shares + data_shards) // both sides shifted by the other's bound: no subtraction
+        };
+        let weakest = coalitions(charter)
+            .into_iter()
+            .map(|lost| (without(&shard_sites, &lost.sites), without(&share_sites, &lost.sites), lost.bond))
+            .min_by_key(|(shards, shares, _)| surplus(*shards, *shares));
+        let (shards_remaining, shares_remaining) =
+            weakest.as_ref().map_or((shard_sites.len(), share_sites.len()), |(shards, shares, _)| (*shards, *shares));
+        let missing = (placement.iter().filter(|site| !shard_sites.contains(*site)))
+            .chain(custodians.iter().filter(|site| !share_sites.contains(*site)))
+            .cloned()
+            .collect();
+        let jurisdictions = charter
+            .active_sites()
+            .filter(|site| shard_sites.contains(&site.name) || share_sites.contains(&site.name))
+            .map(|site| site.jurisdiction.clone())
+            .collect();
+        Durability {
+            shard_sites,
+            share_sites,
+            jurisdictions,
+            weakest: weakest.map(|(_, _, bond)| bond),
+            shards_remaining,
+            data_shards,
+            shares_remaining,
+            threshold,
+            missing,
+        }
     }
 }

@@ -87,10 +87,10 @@ pub(crate) fn in_pool<R: Send>(threads: Option<usize>, work: impl FnOnce() -> R 
 /// All replications, counted.
 pub(crate) fn simulate(plan: &Plan<'_>, options: &Options, watch: &Watch<'_>) -> Tally {
     match world::clocks_of(plan) {
-        0..=16 => simulate_with::<1>(plan, options, watch),
-        17..=256 => simulate_with::<2>(plan, options, watch),
-        257..=4096 => simulate_with::<3>(plan, options, watch),
-        4097..=65_536 => simulate_with::<4>(plan, options, watch),
+        0..=64 => simulate_with::<1>(plan, options, watch),
+        65..=1024 => simulate_with::<2>(plan, options, watch),
+        1025..=16_384 => simulate_with::<3>(plan, options, watch),
+        16_385..=262_144 => simulate_with::<4>(plan, options, watch),
         _ => simulate_with::<5>(plan, options, watch),
     }
 }

@@ -156,10 +156,10 @@ enum Job {
 
 fn sample(plan: &Plan<'_>, target: Target, job: Job, purpose: Purpose, options: &Options) -> Found {
     in_pool(options.threads, || match clocks_of(plan) {
-        0..=16 => sample_with::<1>(plan, target, job, purpose, options),
-        17..=256 => sample_with::<2>(plan, target, job, purpose, options),
-        257..=4096 => sample_with::<3>(plan, target, job, purpose, options),
-        4097..=65_536 => sample_with::<4>(plan, target, job, purpose, options),
+        0..=64 => sample_with::<1>(plan, target, job, purpose, options),
+        65..=1024 => sample_with::<2>(plan, target, job, purpose, options),
+        1025..=16_384 => sample_with::<3>(plan, target, job, purpose, options),
+        16_385..=262_144 => sample_with::<4>(plan, target, job, purpose, options),
         _ => sample_with::<5>(plan, target, job, purpose, options),
     })
 }

@@ -27,6 +27,24 @@ impl From<DrawingAreaErrorKind<std::io::Error>> for PlotError {
 /// What is drawn on.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
+/// A plot of one quantity over another.
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<axis::Axis, axis::Axis>>;
+
+/// Axes with labels and a faint mesh; its upright lines only where they help.
+pub(crate) fn draw_mesh(chart: &mut Chart<'_, '_>, has_upright: bool) -> Result<(), PlotError> {
+    let mut mesh = chart.configure_mesh();
+    if !has_upright {
+        mesh.disable_x_mesh();
+    }
+    mesh.bold_line_style(FAINT.stroke_width(2))
+        .light_line_style(TRANSPARENT)
+        .axis_style(INK.stroke_width(2))
+        .y_label_style(style(GREY, TEXT, HPos::Right, VPos::Center))
+        .x_label_style(style(GREY, TEXT, HPos::Center, VPos::Top))
+        .draw()?;
+    Ok(())
+}
+
 /// Width of every plot.
 pub(crate) const WIDTH: u32 = 1440;
 /// Axes and labels.

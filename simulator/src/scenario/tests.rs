@@ -59,6 +59,32 @@ fn ten_thousand_sites_are_read() {
     assert!(refused(&text).starts_with("line 8, sites[1].count: 4000000000 sites"), "{}", refused(&text));
 }
 
+/// Each default is used by three sites.
+#[test]
+fn a_fault_of_the_defaults_is_named_once_where_it_is() {
+    let faults = "jurisdiction = \"France\"\nrenewal = 2.0\nlifetime = \"1y\"\nlost_every = \"1y\"\n";
+    let text = SMALL.replace("jurisdiction = \"FR\"\n", "").replace("jurisdiction = \"EE\"\n", "");
+    let said = refused(&format!("{text}[site_defaults]\n{faults}"));
+    let begin = ["line 16, site_defaults.jurisdiction: ", "line 17, site_defaults.renewal: "];
+    let begin: Vec<&str> = begin.into_iter().chain(["line 18, site_defaults.lifetime: "]).collect();
+    assert!(said.lines().zip(&begin).all(|(line, begin)| line.starts_with(begin)), "{said}");
+    assert_eq!(said.lines().count(), begin.len(), "{said}");
+}
+
+#[test]
+fn too_many_hits_are_named_where_they_become_too_many() {
+    let sites = SMALL.replace("count = 2", "count = 9999");
+    let event =
+        |number| format!("[[events]]\nname = \"{number}\"\nevery = \"1y\"\neffect = \"lost\"\nhits = [\"all\"]\n");
+    let events = |count: u32| (0..count).map(event).collect::<String>();
+    assert_eq!(read(&format!("{sites}{}", events(1000))).unwrap().events.len(), 1000);
+    let said = refused(&format!("{sites}{}", events(1002)));
+    assert_eq!(
+        said,
+        "line 5021, events[1001].hits: with this one the events hit 10010000 sites in all, of 10000000 at most"
+    );
+}
+
 /// What is changed, and what is said then.
 #[test]
 fn what_makes_no_sense_is_named_with_line_and_field() {

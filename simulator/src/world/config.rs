@@ -31,7 +31,7 @@ pub struct Config {
     /// What must hold whatever happens. A timeline that goes beyond what is promised must not assert it.
     #[serde(default)]
     pub asserted: Asserted,
-    /// A defect put in on purpose; refused unless the crate is built with the feature `planted-bugs`.
+    /// A defect put in on purpose; there is none unless the crate is built with the feature `planted-bugs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planted_bug: Option<PlantedBug>,
     /// Every link.
@@ -378,23 +378,19 @@ pub enum Abuse {
 }
 
 /// Defects that can be put in on purpose, to see whether the simulator finds them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PlantedBug {
-    /// The host answers before the transaction is synced.
-    ReplyBeforeSync,
-    /// The quorum counts signatures, not officials.
-    OfficialCountedTwice,
-    /// A manifest is taken although its predecessor is not here.
-    HeadWithoutPredecessor,
-    /// A share leaves although nothing of it is in the log.
-    ShareBeforeLog,
-    /// A receipt promises shards that are missing.
-    ReceiptDespiteMissing,
-    /// An order that was shown once never expires.
-    ExpiredOrder,
-    /// A share is taken without being held against the commitments.
-    UnverifiedShare,
-    /// The proof of a fork is forgotten.
-    ForkForgotten,
+#[cfg(feature = "planted-bugs")]
+pub use protocol::planted::Bug as PlantedBug;
+
+/// A defect that can be put in on purpose: this build has none.
+#[cfg(not(feature = "planted-bugs"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum PlantedBug {}
+
+#[cfg(not(feature = "planted-bugs"))]
+impl<'de> Deserialize<'de> for PlantedBug {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        let why = format!("the defect '{name}' is not in this build: it needs the feature planted-bugs");
+        Err(serde::de::Error::custom(why))
+    }
 }

@@ -12,16 +12,16 @@ use protocol::wire::RefusalCode;
 use super::cast::Cast;
 use super::chronicle::Chronicle;
 use super::client::{Task, Want};
-use super::config::{Action, Config, ConfigError, Happening, PlantedBug};
+use super::config::{Action, Config, ConfigError, Happening};
 use super::debugger::SiteView;
 use super::event_queue::EventQueue;
 use super::home::{Home, Note};
-use super::invariant::{Broken, Fact, Invariants, Scene};
+use super::invariant::{Broken, Fact, Invariants, Opened, Scene};
 use super::random::{Purpose, Stream};
 use super::report::{Report, RestoreReport, Violation};
 use super::sim_network::{Call, Fate, Message, Network, Owner};
 use super::sim_site::{Effect, SimSite, SiteParts, Wake};
-use super::trace::{NodeId, Trace, TraceEvent, name_of_request, name_of_response};
+use super::trace::{NodeId, Trace, TraceEvent, name_of_response};
 use super::virtual_clock::{Clock, Time};
 
 /// Looks at a run while it goes on.
@@ -80,6 +80,7 @@ pub(super) struct World<'a> {
     adversary: Stream,
     recipients: Stream,
     chronicle: Chronicle,
+    opened: Opened,
     invariants: Invariants,
     healed_at: Option<Time>,
     ending: ending::Ending,
@@ -101,24 +102,8 @@ pub(super) struct World<'a> {
 pub fn run(config: &Config, observer: &mut dyn Observer) -> Result<Report, ConfigError> {
     config.validate()?;
     #[cfg(feature = "planted-bugs")]
-    let _planted = config.planted_bug.map(plant);
+    let _planted = protocol::planted::plant(config.planted_bug);
     Ok(World::new(config, observer)?.run())
-}
-
-/// Puts a defect of the machines in; that of the host is the site's own.
-#[cfg(feature = "planted-bugs")]
-fn plant(bug: PlantedBug) -> protocol::planted::Planted {
-    use protocol::planted::Bug;
-    protocol::planted::plant(match bug {
-        PlantedBug::ReplyBeforeSync => None,
-        PlantedBug::OfficialCountedTwice => Some(Bug::OfficialCountedTwice),
-        PlantedBug::HeadWithoutPredecessor => Some(Bug::HeadWithoutPredecessor),
-        PlantedBug::ShareBeforeLog => Some(Bug::ShareBeforeLog),
-        PlantedBug::ReceiptDespiteMissing => Some(Bug::ReceiptDespiteMissing),
-        PlantedBug::ExpiredOrder => Some(Bug::ExpiredOrder),
-        PlantedBug::UnverifiedShare => Some(Bug::UnverifiedShare),
-        PlantedBug::ForkForgotten => Some(Bug::ForkForgotten),
-    })
 }
 
 impl<'a> World<'a> {
@@ -145,7 +130,6 @@ impl<'a> World<'a> {
                 clock: clock_of(config, &mut stream),
                 sync_us: u64::from(config.disk.sync_ms) * 1_000,
                 timeout_ms: network.timeout_ms(),
-                bug: config.planted_bug.filter(|bug| *bug == PlantedBug::ReplyBeforeSync),
             })
         });
         let sites: Vec<SimSite> = sites.collect();
@@ -170,6 +154,7 @@ impl<'a> World<'a> {
             adversary: Stream::new(config.seed, Purpose::Adversary, 0),
             recipients: Stream::new(config.seed, Purpose::Recipient, 0),
             chronicle: Chronicle::default(),
+            opened: Opened::default(),
             invariants: Invariants::default(),
             healed_at: None,
             ending: ending::Ending::default(),
@@ -285,6 +270,7 @@ impl<'a> World<'a> {
             cast: &self.cast,
             sites: &self.sites,
             chronicle: &self.chronicle,
+            opened: &self.opened,
             events_waiting: self.queue.len(),
         }
     }
@@ -354,7 +340,7 @@ impl<'a> World<'a> {
         self.messages += 1;
         let bytes = message.bytes();
         let event = match &message {
-            Message::Request { request, .. } => TraceEvent::Asked { from, what: name_of_request(request), bytes },
+            Message::Request { request, .. } => TraceEvent::Asked { from, what: request.name(), bytes },
             Message::Response { response, .. } => {
                 TraceEvent::Answered { from, what: name_of_response(response), bytes }
             }

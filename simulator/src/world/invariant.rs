@@ -5,6 +5,7 @@ mod agreement;
 mod bounded;
 mod durability;
 pub mod liveness;
+mod opened;
 mod redundancy;
 mod release;
 mod retention;
@@ -23,6 +24,7 @@ use super::sim_site::{Asked, SimSite};
 use super::trace::NodeId;
 use super::virtual_clock::Time;
 
+pub use opened::Opened;
 pub use secrecy::Reader;
 
 /// Something that happened at a node, as the invariants see it.
@@ -75,6 +77,8 @@ pub struct Scene<'a> {
     pub sites: &'a [SimSite],
     /// What really happened.
     pub chronicle: &'a Chronicle,
+    /// Shares on their disks.
+    pub opened: &'a Opened,
     /// Events that wait.
     pub events_waiting: usize,
 }
@@ -133,7 +137,7 @@ impl Default for Invariants {
             Box::new(agreement::Agreement::default()),
             Box::new(bounded::Bounded::default()),
             Box::new(durability::Durability::default()),
-            Box::new(redundancy::Redundancy),
+            Box::new(redundancy::Redundancy::default()),
             Box::new(release::Release),
             Box::new(retention::Retention::default()),
             Box::new(secrecy::Secrecy),

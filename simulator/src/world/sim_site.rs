@@ -19,7 +19,6 @@ use protocol::signature::{PublicKey, Signed};
 use protocol::wire::{Refusal, Request, Response};
 
 use super::adversary::Liar;
-use super::config::PlantedBug;
 use super::invariant::Fact;
 use super::random::Stream;
 use super::sim_disk::{Bytes, Disk};
@@ -139,7 +138,6 @@ pub struct SimSite {
     timeout_ms: u64,
     next_call: u64,
     next_write: u64,
-    bug: Option<PlantedBug>,
 }
 
 /// What a site is made of.
@@ -161,15 +159,13 @@ pub struct SiteParts {
     pub sync_us: u64,
     /// A caller gives up after this.
     pub timeout_ms: u64,
-    /// A defect of the host.
-    pub bug: Option<PlantedBug>,
 }
 
 impl SimSite {
     /// A site that has not started yet.
     #[must_use]
     pub fn new(parts: SiteParts) -> Self {
-        let SiteParts { node, keys, founding, nodes, stream, clock, sync_us, timeout_ms, bug } = parts;
+        let SiteParts { node, keys, founding, nodes, stream, clock, sync_us, timeout_ms } = parts;
         Self {
             node,
             keys,
@@ -186,7 +182,6 @@ impl SimSite {
             timeout_ms,
             next_call: 0,
             next_write: 0,
-            bug,
         }
     }
 
@@ -321,7 +316,8 @@ impl SimSite {
         }
         let at = now.plus_us(self.sync_us * self.disk.slowness);
         out.push(Effect::Wake { at, wake: Wake::Synced });
-        if self.bug == Some(PlantedBug::ReplyBeforeSync) {
+        #[cfg(feature = "planted-bugs")]
+        if protocol::planted::is_planted(protocol::planted::Bug::ReplyBeforeSync) {
             process.syncing = Some(Syncing { outputs: Vec::new(), records, origin: Origin::Nobody });
             return self.carry_out(now, origin, outputs, out);
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use protocol::machine::Record;
-use protocol::wire::{Refusal, Request, Response};
+use protocol::wire::{Refusal, Response};
 use shard_codec::Digest;
 use shard_codec::shard_tree::RootHasher;
 
@@ -178,29 +178,6 @@ impl Trace {
         self.hasher.update(&self.buffer);
         self.buffer.clear();
         self.hasher.finish()
-    }
-}
-
-/// The name of a question.
-#[must_use]
-pub const fn name_of_request(request: &Request) -> &'static str {
-    match request {
-        Request::Charters { .. } => "charters",
-        Request::Head { .. } => "head",
-        Request::Manifests { .. } => "manifests",
-        Request::Receipts { .. } => "receipts",
-        Request::PutShard { .. } => "put-shard",
-        Request::Shard { .. } => "shard",
-        Request::ShardRange { .. } => "shard-range",
-        Request::Columns { .. } => "columns",
-        Request::Audit(_) => "audit",
-        Request::MissingShards { .. } => "missing-shards",
-        Request::Publish { .. } => "publish",
-        Request::PresentOrder { .. } => "present-order",
-        Request::Share { .. } => "share",
-        Request::ReleaseLog { .. } => "release-log",
-        Request::Forks { .. } => "forks",
-        Request::Announce(_) => "announce",
     }
 }
 

@@ -15,7 +15,7 @@ fn challenge() -> Challenge {
     Challenge { database: database(), stripe_number: 1, shard_index: 0, root, leaf: 0, nonce }
 }
 
-/// Every request, about `land-register` where it is about a database. The match breaks when a request is added.
+/// Every request, about `land-register` where it is about a database.
 fn requests() -> Vec<(&'static str, Request)> {
     let (root, order) = (Digest::of(b"shard"), Digest::of(b"order"));
     let bytes = || ByteBuf::from(vec![1]);
@@ -37,25 +37,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::Forks { database: database() },
         Request::Announce(Announcement::Manifests(vec![bytes()])),
     ];
-    let word = |request: &Request| match request {
-        Request::Charters { .. } => "charters",
-        Request::Head { .. } => "head",
-        Request::Manifests { .. } => "manifests",
-        Request::Receipts { .. } => "receipts",
-        Request::PutShard { .. } => "put-shard",
-        Request::Shard { .. } => "shard",
-        Request::ShardRange { .. } => "shard-range",
-        Request::Columns { .. } => "columns",
-        Request::Audit(_) => "audit",
-        Request::MissingShards { .. } => "missing-shards",
-        Request::Publish { .. } => "publish",
-        Request::PresentOrder { .. } => "present-order",
-        Request::Share { .. } => "share",
-        Request::ReleaseLog { .. } => "release-log",
-        Request::Forks { .. } => "forks",
-        Request::Announce(_) => "announce",
-    };
-    all.into_iter().map(|request| (word(&request), request)).collect()
+    all.into_iter().map(|request| (request.name(), request)).collect()
 }
 
 #[test]

@@ -146,6 +146,8 @@ pub(crate) struct World<'p, const LEVELS: usize, const HELD: bool> {
     open_causes: Option<Vec<CauseId>>,
     /// The next audit and the next refresh, while these have something to do.
     due_at: [f64; 2],
+    /// A refresh failed and waits for custodians.
+    refresh_waits: bool,
     // What has come of it.
     pub(crate) lost_at: f64,
     pub(crate) disclosed_at: f64,
@@ -154,7 +156,7 @@ pub(crate) struct World<'p, const LEVELS: usize, const HELD: bool> {
     service: service::Service,
     pub(crate) tally: Tally,
     chosen: Vec<usize>,
-    turning: Vec<outages::Turning>,
+    turning: outages::AllTurning,
 }
 
 // Clocks beside those of the sites and the strikes.
@@ -198,6 +200,7 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
             captured_shards: 0,
             open_causes: None,
             due_at: [NEVER; 2],
+            refresh_waits: false,
             lost_at: NEVER,
             disclosed_at: NEVER,
             lost_by: Vec::new(),
@@ -205,7 +208,7 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
             service: service::Service::default(),
             tally: if HELD { Tally::none() } else { Tally::new(plan) },
             chosen: Vec::new(),
-            turning: Vec::new(),
+            turning: outages::AllTurning::default(),
         }
     }
 
@@ -221,6 +224,7 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
         (self.known_missing, self.running, self.lazy_begun) = (0, 0, false);
         (self.epoch, self.captured_shares, self.captured_shards) = (1, 0, 0);
         self.open_causes = None;
+        self.refresh_waits = false;
         (self.lost_at, self.disclosed_at) = (NEVER, NEVER);
         self.service = service::Service::default();
         for place in 0..self.sites.len() {

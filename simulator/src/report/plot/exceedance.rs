@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::axis::Axis;
-use super::{FAINT, GREY, INK, PlotError, SERIES, TEXT, colour, style, svg};
+use super::{GREY, INK, PlotError, SERIES, TEXT, colour, draw_mesh, style, svg};
 use crate::fate::outcome::Distribution;
 use crate::report::number;
 
@@ -31,15 +31,7 @@ pub(crate) fn exceedance(
             .x_label_area_size(60)
             .y_label_area_size(150)
             .build_cartesian_2d(time.clone(), shares)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .bold_line_style(FAINT.stroke_width(2))
-            .light_line_style(TRANSPARENT)
-            .axis_style(INK.stroke_width(2))
-            .y_label_style(style(GREY, TEXT, HPos::Right, VPos::Center))
-            .x_label_style(style(GREY, TEXT, HPos::Center, VPos::Top))
-            .draw()?;
+        draw_mesh(&mut chart, false)?;
         let right = time.high();
         let five = vec![(time.low(), 0.05), (right, 0.05)];
         chart.draw_series(DashedLineSeries::new(five, 8, 8, GREY.stroke_width(2)))?;

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::axis::Axis;
-use super::{FAINT, GREY, INK, PlotError, TEXT, WIDTH, colour, style, svg, text_width};
+use super::{GREY, INK, PlotError, TEXT, WIDTH, colour, draw_mesh, style, svg, text_width};
 use crate::analysis::sweep::{Frontier, Point};
 use crate::fate::outcome::Estimate;
 
@@ -41,14 +41,7 @@ pub(crate) fn frontier(frontier: &Frontier) -> Result<Option<String>, PlotError>
             let region = Rectangle::new([(across.low(), along.low()), corner], colour(3).mix(0.14).filled());
             chart.draw_series(std::iter::once(region))?;
         }
-        chart
-            .configure_mesh()
-            .bold_line_style(FAINT.stroke_width(2))
-            .light_line_style(TRANSPARENT)
-            .axis_style(INK.stroke_width(2))
-            .y_label_style(style(GREY, TEXT, HPos::Right, VPos::Center))
-            .x_label_style(style(GREY, TEXT, HPos::Center, VPos::Top))
-            .draw()?;
+        draw_mesh(&mut chart, true)?;
         let mut best: Vec<Spot> = points.iter().filter(|(_, point)| point.is_best).map(|(spot, _)| *spot).collect();
         best.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
         chart.draw_series(LineSeries::new(best, GREY.stroke_width(2)))?;

@@ -10,6 +10,7 @@ use super::*;
 const HITS_MAX: usize = 10_000_000;
 /// What a site sends if nothing is said: 1 Gbit/s.
 const UPLINK_MBIT_S: f64 = 1_000.0;
+const NO_JURISDICTION: &str = "a site needs its jurisdiction: two capital letters (ISO 3166)";
 
 /// A code of ISO 3166 by its form.
 pub(super) fn is_jurisdiction(code: &str) -> bool {
@@ -21,6 +22,7 @@ pub(super) fn sites(file: &File, gathered: &mut Gathered<'_>) -> Vec<Site> {
     if defaults.name.is_some() || defaults.count.is_some() {
         gathered.add(&[Key("site_defaults")], "the defaults have neither name nor count");
     }
+    check_given(defaults, &[Key("site_defaults")], gathered);
     let mut sites = Vec::new();
     let mut names = BTreeSet::new();
     for (at, entry) in file.sites.iter().enumerate() {
@@ -30,6 +32,7 @@ pub(super) fn sites(file: &File, gathered: &mut Gathered<'_>) -> Vec<Site> {
             gathered.add(&[Key("sites"), Entry(at), Key("count")], message);
             count = 1;
         }
+        check_given(entry, &[Key("sites"), Entry(at)], gathered);
         let site = checked_site(entry, defaults, at, gathered);
         for number in 1..=count {
             let name = if entry.count.is_some() { format!("{}-{number}", site.name) } else { site.name.clone() };
@@ -45,6 +48,29 @@ pub(super) fn sites(file: &File, gathered: &mut Gathered<'_>) -> Vec<Site> {
     sites
 }
 
+/// What an entry says itself; a fault of the defaults is one fault, not one of every site.
+fn check_given(entry: &SiteEntry, at: &[Step], gathered: &mut Gathered<'_>) {
+    let mut add = |key, message: String| gathered.add(&[at, &[Key(key)]].concat(), message);
+    if entry.jurisdiction.as_ref().is_some_and(|code| !is_jurisdiction(code)) {
+        add("jurisdiction", NO_JURISDICTION.to_owned());
+    }
+    if entry.roles.as_ref().is_some_and(Vec::is_empty) {
+        add("roles", "a site holds shards, shares or both".to_owned());
+    }
+    if entry.lifetime.is_some() && entry.lost_every.is_some() {
+        add("lifetime", "a site has lifetime or lost_every, not both".to_owned());
+    }
+    for (key, value, least, most) in [
+        ("renewal", entry.renewal, 0.0, 1.0),
+        ("uplink_mbit_s", entry.uplink_mbit_s, 0.001, 1e9),
+        ("cost_per_year", entry.cost_per_year, 0.0, 1e15),
+    ] {
+        if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+            add(key, format!("{value} must be from {least} to {most}"));
+        }
+    }
+}
+
 fn checked_site(entry: &SiteEntry, defaults: &SiteEntry, at: usize, gathered: &mut Gathered<'_>) -> Site {
     let path = |key| [Key("sites"), Entry(at), Key(key)];
     let rate = |own: Option<Every>, default: Option<Every>| own.or(default).map_or(0.0, Every::per_year);
@@ -54,32 +80,19 @@ fn checked_site(entry: &SiteEntry, defaults: &SiteEntry, at: usize, gathered: &m
         gathered.add(&path("name"), "a site needs a name of lowercase letters, digits and '-'");
     }
     let jurisdiction = text(&entry.jurisdiction, &defaults.jurisdiction).unwrap_or_default();
-    if !is_jurisdiction(&jurisdiction) {
-        gathered.add(&path("jurisdiction"), "a site needs its jurisdiction: two capital letters (ISO 3166)");
+    if entry.jurisdiction.is_none() && defaults.jurisdiction.is_none() {
+        gathered.add(&path("jurisdiction"), NO_JURISDICTION);
     }
     let kind = entry.kind.or(defaults.kind).unwrap_or_else(|| {
         gathered.add(&path("kind"), "a site needs its kind: home, embassy, data-centre or cloud");
         Kind::DataCentre
     });
     let roles = entry.roles.clone().or_else(|| defaults.roles.clone()).unwrap_or(vec![Role::Shards, Role::Shares]);
-    if roles.is_empty() {
-        gathered.add(&path("roles"), "a site holds shards, shares or both");
-    }
     let lifetime = entry.lifetime.or(if entry.lost_every.is_some() { None } else { defaults.lifetime });
-    if entry.lifetime.is_some() && entry.lost_every.is_some() {
-        gathered.add(&path("lifetime"), "a site has lifetime or lost_every, not both");
-    }
-    let mut number = |key, own: Option<f64>, default: Option<f64>, otherwise: f64, least: f64, most: f64| {
-        let value = own.or(default).unwrap_or(otherwise);
-        if !(least..=most).contains(&value) {
-            gathered.add(&path(key), format!("{value} must be from {least} to {most}"));
-        }
-        value
-    };
     Site {
-        renewal: number("renewal", entry.renewal, defaults.renewal, 1.0, 0.0, 1.0),
-        uplink_mbit_s: number("uplink_mbit_s", entry.uplink_mbit_s, defaults.uplink_mbit_s, UPLINK_MBIT_S, 0.001, 1e9),
-        cost_per_year: number("cost_per_year", entry.cost_per_year, defaults.cost_per_year, 0.0, 0.0, 1e15),
+        renewal: entry.renewal.or(defaults.renewal).unwrap_or(1.0),
+        uplink_mbit_s: entry.uplink_mbit_s.or(defaults.uplink_mbit_s).unwrap_or(UPLINK_MBIT_S),
+        cost_per_year: entry.cost_per_year.or(defaults.cost_per_year).unwrap_or(0.0),
         name,
         kind,
         jurisdiction,
@@ -109,17 +122,18 @@ pub(super) fn events(file: &File, sites: &[Site], gathered: &mut Gathered<'_>) -
     let mut events: Vec<Event> = Vec::new();
     let mut hit = 0;
     for (at, entry) in file.events.iter().enumerate() {
-        hit += events.last().map_or(0, |event| event.hits.len());
-        if hit > HITS_MAX {
-            let message = format!("the events hit more than {HITS_MAX} sites in all");
-            gathered.add(&[Key("events"), Entry(at)], message);
-            break;
-        }
         if !names.insert(&entry.name) {
             let message = format!("two events are called '{}': a report could not tell them apart", entry.name);
             gathered.add(&[Key("events"), Entry(at), Key("name")], message);
         }
-        events.push(checked_event(file, entry, at, sites, gathered));
+        let event = checked_event(file, entry, at, sites, gathered);
+        hit += event.hits.len();
+        if hit > HITS_MAX {
+            let message = format!("with this one the events hit {hit} sites in all, of {HITS_MAX} at most");
+            gathered.add(&[Key("events"), Entry(at), Key("hits")], message);
+            break;
+        }
+        events.push(event);
     }
     events
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use protocol::identifier::{DatabaseName, SiteName};
 
-use super::{Action, Config, PlantedBug};
+use super::{Action, Config};
 
 /// Sites of one run at the most.
 pub const SITES_MAX: usize = 64;
@@ -43,9 +43,6 @@ pub enum ConfigError {
     /// The real charter refuses it.
     #[error("no charter can be founded on this: {0}")]
     Charter(String),
-    /// Not in this build.
-    #[error("the defect {0:?} is not in this build: it needs the feature planted-bugs")]
-    NoSuchBug(PlantedBug),
 }
 
 fn range(field: impl Into<String>, holds: bool, expected: &str, actual: impl ToString) -> Result<(), ConfigError> {
@@ -72,9 +69,6 @@ impl Config {
     /// # Errors
     /// What is wrong, by its name.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if let Some(bug) = self.planted_bug.filter(|_bug| !cfg!(feature = "planted-bugs")) {
-            return Err(ConfigError::NoSuchBug(bug));
-        }
         self.validate_numbers()?;
         unique("site", self.sites.iter().map(|site| &site.name))?;
         unique("database", self.databases.iter().map(|database| &database.name))?;

@@ -59,7 +59,7 @@ impl World<'_> {
         }
         // In case that nobody was there when officials signed it.
         let charter = self.cast.chain.newest().encode();
-        if let Some(node) = self.sites.iter().find(|site| site.process.is_some()).map(|site| site.node) {
+        if let Some(node) = self.member_that_is_up() {
             self.hand_charter(node, &charter);
         }
         if !self.home_lost {

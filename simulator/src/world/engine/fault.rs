@@ -11,7 +11,7 @@ use crate::world::adversary::Liar;
 use crate::world::client::Port;
 use crate::world::config::{Abuse, Action, Lie, Theft};
 use crate::world::enemy::{self, Captors, Thief};
-use crate::world::invariant::Fact;
+use crate::world::invariant::{Fact, liveness};
 use crate::world::sim_disk::Disk;
 use crate::world::trace::{NodeId, TraceEvent};
 
@@ -220,14 +220,19 @@ impl World<'_> {
         }
     }
 
-    /// An operator hands a charter to one site; if that is down, to the next.
+    /// An operator hands a charter to one member; if that is down, to the next.
     fn adopt(&mut self, charter: &[u8]) {
         self.home.disk.borrow_mut().chain = self.cast.chain.clone();
-        let up = self.sites.iter().find(|site| site.process.is_some() && site.is_honest()).map(|site| site.node);
-        // Nobody is there: it is handed over when everything is mended, which is what new starts do.
-        if let Some(node) = up {
+        // Nobody is there: it is handed over when everything is mended.
+        if let Some(node) = self.member_that_is_up() {
             self.hand_charter(node, charter);
         }
+    }
+
+    /// A site that others listen to: one that was replaced can tell nobody.
+    pub(super) fn member_that_is_up(&self) -> Option<NodeId> {
+        let scene = self.scene();
+        liveness::members(&scene).find(|site| site.process.is_some()).map(|site| site.node)
     }
 
     pub(super) fn hand_charter(&mut self, node: NodeId, charter: &[u8]) {

@@ -9,10 +9,7 @@ use protocol::identifier::SiteName;
 use protocol::machine::RecordKind;
 use shard_codec::sealing::open_root;
 use shard_codec::secret_sharing::reconstruct;
-use shard_codec::share_sealing::open_sealed;
 use shard_codec::{Digest, ShardIndex, Share, UncheckedShard, VerifiedShard};
-
-use protocol::catalog::publish::share_context;
 
 use super::{Fact, Invariant, Scene};
 use crate::world::chronicle::Chapter;
@@ -142,16 +139,6 @@ fn check(scene: &Scene<'_>, manifest: &Digest) -> Result<(), String> {
     ))
 }
 
-/// The share of a snapshot that lies on a site's disk, opened with the site's key.
-///
-/// # Errors
-/// It is not there, or it does not open.
-pub(super) fn kept_share(site: &SimSite, manifest: &Manifest) -> Result<Share, String> {
-    let sealed = site.disk.record(RecordKind::Share, &share_key(manifest)).ok_or("that is not on the disk")?;
-    let opened = open_sealed(&site.keys.sealing, &share_context(manifest, &site.keys.name), sealed);
-    Share::from_bytes(&opened.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
-}
-
 /// Opens a snapshot with nothing but the disks and keys of the standing sites; returns the digest over its plaintext.
 ///
 /// # Errors
@@ -159,7 +146,7 @@ pub(super) fn kept_share(site: &SimSite, manifest: &Manifest) -> Result<Share, S
 pub fn open_from_disks(scene: &Scene<'_>, manifest: &Digest) -> Result<Digest, String> {
     let chapter = scene.chronicle.chapters.get(manifest).ok_or("nobody keeps the manifest")?;
     let document = chapter.signed.document();
-    let shares: Vec<Share> = scene.standing().filter_map(|site| kept_share(site, document).ok()).collect();
+    let shares: Vec<Share> = scene.standing().filter_map(|site| scene.opened.share(site, document).ok()).collect();
     let threshold = usize::from(document.custody.threshold);
     let secret =
         reconstruct(threshold, &shares, &document.custody.commitments()?).map_err(|error| error.to_string())?;

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use protocol::document::{Custody, Manifest, Receipt, SiteState};
-use protocol::identifier::DatabaseName;
+use protocol::document::SiteState;
+use protocol::identifier::{DatabaseName, SiteName};
 use protocol::placement::durability;
 use protocol::release::LogEntry;
 use protocol::signature::Signed;
-use protocol::timestamp::Timestamp;
 use shard_codec::Digest;
 
 use super::Scene;
+use super::durability::held_by;
 use crate::world::sim_site::SimSite;
 
 /// What one site knows of one database.
@@ -110,43 +110,26 @@ fn difference(one: &Knowledge, other: &Knowledge) -> Option<&'static str> {
     (one.log != other.log).then_some("releases")
 }
 
-/// Whether receipts of all standing members would make the next snapshot durable. If not, home says so and waits for
+/// Whether home can make the next snapshot durable with the standing members alone. If not, it says so and waits for
 /// people.
 #[must_use]
 pub fn could_be_durable(scene: &Scene<'_>, database: &DatabaseName) -> bool {
     let charter = scene.cast.chain.charter();
     let Some(entry) = charter.database(database) else { return false };
-    let state = scene.cast.chain.state();
-    let manifest = Manifest {
-        state,
-        database: database.clone(),
-        sequence: 1,
-        previous: None,
-        charter: state,
-        created: Timestamp::default(),
-        data_shards: entry.data_shards,
-        placement: entry.placement.clone(),
-        stripes_added: Vec::new(),
-        stripes_dropped: Vec::new(),
-        custody: Custody {
-            epoch: 1,
-            threshold: entry.threshold,
-            custodians: entry.custodians.clone(),
-            commitments: Vec::new(),
-            share_digests: Vec::new(),
-        },
-        sealed_root: Vec::new(),
+    let names: BTreeSet<SiteName> = members(scene).map(|site| site.keys.name.clone()).collect();
+    durability::foresee(charter, entry, &names).is_durable() && !counts_on_the_lost(scene, database)
+}
+
+/// Home takes a site that does not answer for one that comes back with its shards. Where it never does, and too little
+/// of the newest snapshot is left without it, home waits until a charter says that the site is lost.
+fn counts_on_the_lost(scene: &Scene<'_>, database: &DatabaseName) -> bool {
+    let charter = scene.cast.chain.charter();
+    let is_active = |site: &SimSite| charter.site(&site.keys.name).is_some_and(|one| one.state == SiteState::Active);
+    let chronicle = scene.chronicle;
+    let signed = chronicle.authored.keys().filter_map(|digest| Some((digest, chronicle.places.get(digest)?)));
+    let newest = signed.filter(|(_, (name, _))| name == database).max_by_key(|(_, (_, sequence))| *sequence);
+    let too_few = |(digest, _): (&Digest, _)| {
+        held_by(scene, members(scene), digest).is_ok_and(|held| held.shards < held.data_shards)
     };
-    let receipt = |site: &SimSite| Receipt {
-        state,
-        database: database.clone(),
-        sequence: 1,
-        manifest: state,
-        site: site.keys.name.clone(),
-        holds_shards: true,
-        holds_share: true,
-        at: Timestamp::default(),
-    };
-    let receipts: Vec<Receipt> = members(scene).map(receipt).collect();
-    durability::assess(charter, &manifest, &receipts).is_durable()
+    scene.sites.iter().any(|site| site.lost && is_active(site)) && newest.is_some_and(too_few)
 }

@@ -1,17 +1,23 @@
 //! Redundancy truth: a receipt of an honest site says nothing but what its disk holds at that moment, synced.
 
-use protocol::machine::RecordKind;
-use shard_codec::ShareIndex;
-use shard_codec::secret_sharing::verify_share;
+use std::collections::BTreeSet;
 
-use super::durability::kept_share;
+use protocol::machine::RecordKind;
+use shard_codec::secret_sharing::verify_share;
+use shard_codec::{Digest, ShareIndex};
+
+use super::durability::share_key;
 use super::{Fact, Invariant, Scene};
 use crate::world::chronicle::Chapter;
 use crate::world::sim_site::SimSite;
 use crate::world::trace::NodeId;
 
-#[derive(Debug)]
-pub(super) struct Redundancy;
+#[derive(Debug, Default)]
+pub(super) struct Redundancy {
+    /// Shares that held: which site, of which manifest, the digest of what is on its disk. A receipt leaves for every
+    /// peer, and the same bytes hold again.
+    held: BTreeSet<(NodeId, Digest, Digest)>,
+}
 
 impl Invariant for Redundancy {
     fn name(&self) -> &'static str {
@@ -41,7 +47,7 @@ impl Invariant for Redundancy {
             return Err(format!("{what}, and the manifest is not on the disk"));
         }
         if receipt.holds_share {
-            check_share(site, chapter).map_err(|why| format!("{what} for a share {why}"))?;
+            self.check_share(scene, site, chapter).map_err(|why| format!("{what} for a share {why}"))?;
         }
         if receipt.holds_shards {
             check_shards(scene, node, site, chapter).map_err(|why| format!("{what} for all shards {why}"))?;
@@ -50,15 +56,24 @@ impl Invariant for Redundancy {
     }
 }
 
-fn check_share(site: &SimSite, chapter: &Chapter) -> Result<(), String> {
-    let document = chapter.signed.document();
-    let share = kept_share(site, document)?;
-    let position = document.custody.custodians.iter().position(|custodian| *custodian == site.keys.name);
-    let index = position.and_then(|position| ShareIndex::new(u8::try_from(position + 1).ok()?));
-    let index = index.ok_or("of which it is no custodian")?;
-    let commitments = document.custody.commitments()?;
-    verify_share(&share, index, usize::from(document.custody.threshold), &commitments)
-        .map_err(|error| format!("that does not hold: {error}"))
+impl Redundancy {
+    fn check_share(&mut self, scene: &Scene<'_>, site: &SimSite, chapter: &Chapter) -> Result<(), String> {
+        let document = chapter.signed.document();
+        let sealed = site.disk.record(RecordKind::Share, &share_key(document)).map(Digest::of);
+        let kept = (site.node, chapter.signed.digest(), sealed.ok_or("that is not on the disk")?);
+        if self.held.contains(&kept) {
+            return Ok(());
+        }
+        let position = document.custody.custodians.iter().position(|custodian| *custodian == site.keys.name);
+        let index = position.and_then(|position| ShareIndex::new(u8::try_from(position + 1).ok()?));
+        let index = index.ok_or("of which it is no custodian")?;
+        let commitments = document.custody.commitments()?;
+        let share = scene.opened.share(site, document)?;
+        verify_share(&share, index, usize::from(document.custody.threshold), &commitments)
+            .map_err(|error| format!("that does not hold: {error}"))?;
+        self.held.insert(kept);
+        Ok(())
+    }
 }
 
 fn check_shards(scene: &Scene<'_>, node: NodeId, site: &SimSite, chapter: &Chapter) -> Result<(), String> {

@@ -9,7 +9,6 @@ use serde::Serialize;
 use shard_codec::secret_sharing::{Commitments, reconstruct};
 use shard_codec::{Digest, Share, ShareIndex};
 
-use super::durability::kept_share;
 use super::{Fact, Invariant, Scene};
 use crate::world::trace::NodeId;
 
@@ -73,7 +72,7 @@ fn is_enemy(scene: &Scene<'_>, node: NodeId) -> bool {
 /// Shares that the enemies can open, by index.
 fn seized(scene: &Scene<'_>, manifest: &Manifest) -> BTreeMap<ShareIndex, Share> {
     let enemies = scene.sites.iter().filter(|site| is_enemy(scene, site.node));
-    enemies.filter_map(|site| kept_share(site, manifest).ok()).map(|share| (share.index(), share)).collect()
+    enemies.filter_map(|site| scene.opened.share(site, manifest).ok()).map(|share| (share.index(), share)).collect()
 }
 
 fn check(scene: &Scene<'_>) -> Result<(), String> {

@@ -92,13 +92,24 @@ impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
         }
     }
 
-    /// The shares are dealt anew, if enough custodians are up for it: what was captured before is worthless.
+    /// The shares are dealt anew, if enough custodians are up for it: what was captured before is worthless. Otherwise the
+    /// next one that can succeed is the first after enough of them are back, which may be never.
     pub(super) fn refresh(&mut self) {
+        self.set_other(super::REFRESH, NEVER);
         if self.shares_up >= self.plan.threshold {
             self.epoch += 1;
             self.captured_shares = 0;
-            self.set_other(super::REFRESH, NEVER);
         } else {
+            self.refresh_waits = true;
+            self.due_at[super::REFRESH] = NEVER;
+        }
+    }
+
+    /// Enough custodians may be back for a refresh that waits.
+    #[inline]
+    pub(super) fn look_for_refresh(&mut self) {
+        if self.refresh_waits && self.shares_up >= self.plan.threshold {
+            self.refresh_waits = false;
             self.set_periodic(super::REFRESH, self.plan.model.code.refresh_years);
         }
     }

@@ -29,9 +29,10 @@ impl Service {
 }
 
 impl<const LEVELS: usize, const HELD: bool> World<'_, LEVELS, HELD> {
-    /// Looks whether service fell or came back.
+    /// Looks whether service fell or came back, and with it what waited for that.
     #[inline]
     pub(super) fn look_for_service(&mut self) {
+        self.look_for_refresh();
         let is_down = (self.shards_up < self.plan.data_shards) | (self.shares_up < self.plan.threshold);
         if HELD || is_down == self.service.is_down {
             return;
