@@ -5,6 +5,7 @@
 
 pub mod access;
 pub(crate) mod page;
+pub mod summary;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -13,6 +14,7 @@ use shard_codec::Digest;
 use crate::document::Challenge;
 use crate::identifier::DatabaseName;
 use crate::machine::Announcement;
+use summary::Summary;
 
 /// Name of the stream protocol on the mesh.
 pub const STREAM_PROTOCOL: &str = "/legation/1";
@@ -125,6 +127,35 @@ pub enum Request {
     },
     /// Take a document that another site (or a writer with a receipt) spreads.
     Announce(Announcement),
+    /// Whether the site knows the same as whoever asks; if not, the digest of each part.
+    Summary {
+        /// Of this database, or of everything.
+        database: Option<DatabaseName>,
+        /// Of the summary of whoever asks.
+        digest: Digest,
+    },
+    /// Digests of the receipts of a database, span by span from this one on; a span is 256 sequences, the first from 0.
+    ReceiptSpans {
+        /// Of which database.
+        database: DatabaseName,
+        /// From 0.
+        from_span: u64,
+    },
+    /// Digests of the receipts of each snapshot of one span.
+    ReceiptSpan {
+        /// Of which database.
+        database: DatabaseName,
+        /// Which span.
+        span: u64,
+    },
+    /// All receipts known for these snapshots.
+    ReceiptsOf {
+        /// Of which database.
+        database: DatabaseName,
+        /// Which snapshots.
+        #[serde(deserialize_with = "page::deserialize")]
+        sequences: Vec<u64>,
+    },
 }
 
 /// What the site answers.
@@ -164,6 +195,12 @@ pub enum Response {
     Audited(ByteBuf),
     /// No, and why.
     Refused(Refusal),
+    /// The site knows the same.
+    Same,
+    /// The digest of each part of what the site knows.
+    Summary(#[serde(deserialize_with = "page::deserialize")] Summary),
+    /// Digests of what was asked for, in order.
+    Digests(#[serde(deserialize_with = "page::deserialize")] Vec<Digest>),
 }
 
 /// Why a site says no.

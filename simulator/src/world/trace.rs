@@ -201,6 +201,10 @@ pub const fn name_of_request(request: &Request) -> &'static str {
         Request::ReleaseLog { .. } => "release-log",
         Request::Forks { .. } => "forks",
         Request::Announce(_) => "announce",
+        Request::Summary { .. } => "summary",
+        Request::ReceiptSpans { .. } => "receipt-spans",
+        Request::ReceiptSpan { .. } => "receipt-span",
+        Request::ReceiptsOf { .. } => "receipts-of",
     }
 }
 
@@ -218,5 +222,8 @@ pub const fn name_of_response(response: &Response) -> &'static str {
         Response::Published { .. } => "published",
         Response::Share { .. } => "share",
         Response::Refused(Refusal { .. }) => "refused",
+        Response::Same => "same",
+        Response::Summary(_) => "summary",
+        Response::Digests(_) => "digests",
     }
 }

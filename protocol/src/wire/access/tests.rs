@@ -36,6 +36,10 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::ReleaseLog { from: 0 },
         Request::Forks { database: database() },
         Request::Announce(Announcement::Manifests(vec![bytes()])),
+        Request::Summary { database: Some(database()), digest: root },
+        Request::ReceiptSpans { database: database(), from_span: 0 },
+        Request::ReceiptSpan { database: database(), span: 0 },
+        Request::ReceiptsOf { database: database(), sequences: vec![1] },
     ];
     let word = |request: &Request| match request {
         Request::Charters { .. } => "charters",
@@ -54,6 +58,10 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::ReleaseLog { .. } => "release-log",
         Request::Forks { .. } => "forks",
         Request::Announce(_) => "announce",
+        Request::Summary { .. } => "summary",
+        Request::ReceiptSpans { .. } => "receipt-spans",
+        Request::ReceiptSpan { .. } => "receipt-span",
+        Request::ReceiptsOf { .. } => "receipts-of",
     };
     all.into_iter().map(|request| (word(&request), request)).collect()
 }
@@ -87,6 +95,10 @@ fn the_table() {
         ("release-log", "yes no no no no no"),
         ("forks", "yes yes no yes no no"),
         ("announce", "yes yes yes no no no"),
+        ("summary", "yes no no no no no"),
+        ("receipt-spans", "yes no no no no no"),
+        ("receipt-span", "yes no no no no no"),
+        ("receipts-of", "yes no no no no no"),
     ];
     let requests = requests();
     assert_eq!(requests.len(), table.len());
