@@ -2,7 +2,7 @@
 //!
 //! Every accepted order and every released share is logged durably and announced to all sites *before* the share
 //! leaves (promise P4). The machine reads the [`Catalog`] and writes only its own log. What two sites compare of it is
-//! a set, whatever the order in which each learned of it ([`known`]).
+//! a set, whatever the order in which each learned of it (`known`).
 
 mod known;
 

@@ -1,5 +1,6 @@
 //! Rounds between two sites of the fixture.
 
+mod idle;
 mod large;
 mod liar;
 

@@ -154,6 +154,54 @@ fn receipts_that_say_the_same_make_no_difference() {
     assert_eq!(site.records.len(), kept);
 }
 
+/// A log of five pages: a round reads four of them, the next one goes on.
+#[test]
+fn a_long_release_log_is_read_in_two_rounds() {
+    let state = State::new();
+    let (mut knows, mut lacks) = (state.site(0), state.site(1));
+    for number in 0..900_u16 {
+        let order = state.order(3, |order| {
+            order.nonce[..2].copy_from_slice(&number.to_be_bytes());
+            order.databases = (0..900).map(|entry| name(&format!("{}{entry:04}", "d".repeat(40)))).collect();
+        });
+        knows.hear(Announcement::Order(order.encode().into())).unwrap();
+    }
+    let mut dialogue = Dialogue::default();
+    ask(&mut lacks, &knows, &mut dialogue);
+    assert!((1..900).contains(&lacks.release.log().len()), "{}", lacks.release.log().len());
+    ask(&mut lacks, &knows, &mut dialogue);
+    assert_eq!(lacks.digest(None), knows.digest(None));
+}
+
+/// The same with branches that part late, shown by a site that gives one manifest at a time.
+#[test]
+fn where_branches_part_is_looked_for_over_several_rounds() {
+    let mut state = state();
+    let common = manifests(&mut state, DATABASES[0], 40);
+    let (mut site, mut peer) = (state.site(0), state.site(1));
+    for (at, created_ms) in [(&mut site, 1), (&mut peer, 2)] {
+        let run = common.iter().map(|manifest| manifest.encode().into()).collect();
+        at.hear(Announcement::Manifests(run)).unwrap();
+        let mut next = common[39].document().clone();
+        (next.sequence, next.previous, next.created) = (41, Some(common[39].digest()), NOW.plus_ms(created_ms));
+        let next = Signed::sign_new(next, &state.writer).unwrap();
+        at.hear(Announcement::Manifests(vec![next.encode().into()])).unwrap();
+    }
+    let mut dialogue = Dialogue::default();
+    for round in 1..=3 {
+        let said = ask_whom(&mut site, &mut dialogue, 100, |request| {
+            let mut response = answer(&peer, request).unwrap();
+            if let Response::Documents(documents) = &mut response {
+                documents.truncate(1);
+            }
+            response
+        });
+        assert!(said.asked.len() < 25, "{said:?}");
+        let is_found = site.catalog.history(&database()).unwrap().forks().next().is_some();
+        assert_eq!(is_found, round == 3, "round {round}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

@@ -8,15 +8,14 @@ use super::*;
 use crate::fixture::rng;
 use crate::limits::PAGE_ENTRIES_MAX;
 
-/// Questions of one round at the most, whatever is answered, while nothing is brought: 16 parts in vain, none of which
-/// takes more than the pages of one release log or 21 pages of manifests.
-const QUESTIONS_MAX: usize = 400;
+/// Questions of one round at the most, whatever these liars answer: 16 parts or spans in vain, mostly two questions each.
+const QUESTIONS_MAX: usize = 64;
 
 /// A state whose history has more spans than may be asked for in vain.
 fn long_history(state: &mut State) -> Vec<Announcement> {
     let mut document = state.snapshot(None, 0).manifest.document().clone();
     let mut run: Vec<Signed<crate::document::Manifest>> = Vec::new();
-    for sequence in 1..=20 * crate::catalog::SPAN {
+    for sequence in 1..=40 * crate::catalog::SPAN {
         (document.sequence, document.previous) = (sequence, run.last().map(Signed::digest));
         run.push(Signed::sign_new(document.clone(), &state.writer).unwrap());
     }
