@@ -9,6 +9,7 @@ pub mod fork;
 mod history;
 mod kept_stripes;
 pub mod publish;
+mod receipts;
 mod run;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use shard_codec::Digest;
 
 pub use history::History;
 pub use kept_stripes::{KeptStripe, KeptStripes};
+pub use receipts::{Receipts, SPAN};
 
 use crate::document::{Charter, CharterChain, CharterError, Manifest, Receipt};
 use crate::identifier::DatabaseName;
@@ -61,12 +63,12 @@ pub enum Input {
         /// The envelopes.
         run: Vec<Vec<u8>>,
     },
-    /// Somebody spreads a receipt.
-    Receipt {
+    /// Somebody spreads receipts.
+    Receipts {
         /// Who waits, if anybody.
         ticket: Option<Ticket>,
-        /// The envelope.
-        bytes: Vec<u8>,
+        /// The envelopes; each is taken or refused by itself.
+        batch: Vec<Vec<u8>>,
     },
     /// Somebody spreads a fork proof.
     Fork {
@@ -139,8 +141,9 @@ impl Catalog {
                 let result = self.take_run(&run, &mut outputs);
                 finish(ticket, result.map(|()| Response::Done), &mut outputs);
             }
-            Input::Receipt { ticket, bytes } => {
-                let result = self.take_receipt(&bytes, &mut outputs);
+            Input::Receipts { ticket, batch } => {
+                let taken = batch.iter().map(|bytes| self.take_receipt(bytes, &mut outputs));
+                let result = taken.fold(Ok(()), Result::and); // the first that was refused
                 finish(ticket, result.map(|()| Response::Done), &mut outputs);
             }
             Input::Fork { ticket, bytes } => {

@@ -5,7 +5,7 @@
 //! the audited site's own signed answer, judged by everybody alike ([`crate::audit::verdict`]). Only one's own audit
 //! closes it again, so no pair of liars can clear each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use shard_codec::Digest;
@@ -13,11 +13,13 @@ use shard_codec::Digest;
 use crate::audit::verdict::{Verdict, judge};
 use crate::catalog::Catalog;
 use crate::document::{AuditAnswer, AuditReport, Document, Inventory};
+use crate::host::answer::Kind;
 use crate::identifier::{DatabaseName, SiteName};
-use crate::machine::{Event, Output, Record, RecordKind, Ticket};
+use crate::machine::{Announcement, Event, Output, Record, RecordKind, Ticket};
 use crate::signature::Signed;
 use crate::signature::quorum::verify_single;
 use crate::timestamp::Timestamp;
+use crate::wire::summary::known;
 use crate::wire::{Refusal, RefusalCode, Response};
 
 /// What the host tells.
@@ -60,6 +62,12 @@ pub struct ShardName {
 }
 
 impl ShardName {
+    /// Where the shards of a database begin in a sorted set.
+    pub(crate) fn first(database: &DatabaseName) -> Self {
+        let (database, root) = (database.clone(), Digest::from_bytes([0; 32]));
+        Self { database, stripe_number: 0, shard_index: 0, root }
+    }
+
     /// The shard that an answer is about.
     #[must_use]
     pub fn of(answer: &AuditAnswer) -> Self {
@@ -75,6 +83,12 @@ impl fmt::Display for ShardName {
     }
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct FaultCount {
+    open: usize,
+    kept: usize,
+}
+
 /// A proven loss.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -84,12 +98,18 @@ pub struct Fault {
     pub is_open: bool,
 }
 
+/// Losses of one site kept for one database. A site of which so many stand is not counted on for any shard of it: more
+/// of them would prove no more, and a failing disk must not fill the disks of the others.
+pub const FAULTS_OF_A_SITE_MAX: usize = 64;
+
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Evidence {
     inventories: BTreeMap<DatabaseName, BTreeMap<SiteName, Signed<Inventory>>>,
     reports: BTreeMap<SiteName, Signed<AuditReport>>,
     faults: BTreeMap<ShardName, Fault>,
+    /// How many stand open, and how many are kept, of each site.
+    fault_counts: BTreeMap<(DatabaseName, SiteName), FaultCount>,
     /// Grows with every change.
     changes: u64,
 }
@@ -117,15 +137,8 @@ impl Evidence {
     }
 
     /// Proven losses of one database that were not disproved since.
-    pub fn open_faults(&self, database: &DatabaseName) -> impl Iterator<Item = (&ShardName, &Fault)> {
-        let first = ShardName {
-            database: database.clone(),
-            stripe_number: 0,
-            shard_index: 0,
-            root: Digest::from_bytes([0; 32]),
-        };
-        let of_database = self.faults.range(first..).take_while(move |(shard, _fault)| shard.database == *database);
-        of_database.filter(|(_shard, fault)| fault.is_open)
+    pub fn open_faults<'a>(&'a self, database: &'a DatabaseName) -> impl Iterator<Item = (&'a ShardName, &'a Fault)> {
+        self.faults_of(database).filter(|(_shard, fault)| fault.is_open)
     }
 
     /// Whether a loss of this shard was proven and not disproved since.
@@ -136,6 +149,59 @@ impl Evidence {
         }
         let shard = ShardName { database: database.clone(), stripe_number, shard_index, root };
         self.faults.get(&shard).is_some_and(|fault| fault.is_open)
+    }
+
+    /// Whether so many losses of a site stand open that none of its shards is counted on.
+    #[must_use]
+    pub fn is_distrusted(&self, database: &DatabaseName, site: &SiteName) -> bool {
+        if self.faults.is_empty() {
+            return false;
+        }
+        let count = self.fault_counts.get(&(database.clone(), site.clone()));
+        count.is_some_and(|count| count.open >= FAULTS_OF_A_SITE_MAX)
+    }
+
+    /// The digest of all inventories and losses of one database.
+    #[must_use]
+    pub fn digest(&self, database: &DatabaseName) -> Digest {
+        let said: Vec<Digest> = self.inventories(database).map(Signed::digest).collect();
+        let of_database = self.fault_counts.iter().filter(|((of, _site), _count)| of == database);
+        let full: BTreeSet<&SiteName> = of_database
+            .filter(|(_key, count)| count.kept >= FAULTS_OF_A_SITE_MAX)
+            .map(|((_database, site), _count)| site)
+            .collect();
+        // Of a site with too many, each other site may keep other ones.
+        let kept = self.faults_of(database).filter(|(_shard, fault)| !full.contains(&fault.evidence.document().site));
+        let lost: Vec<(u64, u8, Digest)> =
+            kept.map(|(shard, _fault)| (shard.stripe_number, shard.shard_index, shard.root)).collect();
+        known("evidence", &(said, full, lost))
+    }
+
+    /// The digest of all reports.
+    #[must_use]
+    pub fn digest_of_reports(&self) -> Digest {
+        let reports: Vec<Digest> = self.reports().map(Signed::digest).collect();
+        known("reports", &reports)
+    }
+
+    /// The documents of one database, or the reports, for another site.
+    pub(crate) fn documents<'a>(
+        &'a self,
+        database: Option<&'a DatabaseName>,
+    ) -> impl Iterator<Item = (Kind, Vec<u8>)> + 'a {
+        let reports = self.reports().filter(move |_report| database.is_none());
+        let reports = reports.map(|report| (Announcement::AuditReport as Kind, report.encode()));
+        let of_database = database.into_iter().flat_map(|database| {
+            let said = self.inventories(database).map(|said| (Announcement::Inventory as Kind, said.encode()));
+            let lost = self.faults_of(database);
+            said.chain(lost.map(|(_shard, fault)| (Announcement::Fault as Kind, fault.evidence.encode())))
+        });
+        reports.chain(of_database)
+    }
+
+    fn faults_of<'a>(&'a self, database: &'a DatabaseName) -> impl Iterator<Item = (&'a ShardName, &'a Fault)> {
+        let of_database = self.faults.range(ShardName::first(database)..);
+        of_database.take_while(move |(shard, _fault)| shard.database == *database)
     }
 
     /// Whether a site said that it lacks its shard of this stripe.
@@ -264,12 +330,18 @@ impl Evidence {
         outputs: &mut Vec<Output>,
     ) -> bool {
         let shard = ShardName::of(evidence.document());
-        let known = self.faults.get_mut(&shard);
-        if known.as_ref().is_some_and(|fault| fault.is_open) {
+        if self.faults.get(&shard).is_some_and(|fault| fault.is_open) {
             return false;
         }
-        self.changes += 1;
         let site = evidence.document().site.clone();
+        if !self.faults.contains_key(&shard) && !self.make_room(&shard.database, &site) {
+            return false;
+        }
+        let known = self.faults.get_mut(&shard);
+        let count = self.fault_counts.entry((shard.database.clone(), site.clone())).or_default();
+        count.open += 1;
+        count.kept += usize::from(known.is_none());
+        self.changes += 1;
         let (database, stripe_number) = (shard.database.clone(), shard.stripe_number);
         outputs.push(Output::Report(Event::LossProven { site, database, stripe_number, loss }));
         match known {
@@ -282,10 +354,29 @@ impl Evidence {
         true
     }
 
+    /// Whether one more loss of a site can be kept; one that was disproved gives way. If all stand open, the site is
+    /// distrusted already.
+    fn make_room(&mut self, database: &DatabaseName, site: &SiteName) -> bool {
+        let is_full = |count: &FaultCount| count.kept >= FAULTS_OF_A_SITE_MAX;
+        let of_site = (database.clone(), site.clone());
+        if !self.fault_counts.get(&of_site).is_some_and(is_full) {
+            return true;
+        }
+        let is_closed =
+            |(_shard, fault): &(&ShardName, &Fault)| !fault.is_open && fault.evidence.document().site == *site;
+        let closed = self.faults_of(database).find(is_closed).map(|(shard, _fault)| shard.clone());
+        let Some(shard) = closed else { return false };
+        self.faults.remove(&shard);
+        self.fault_counts.entry(of_site).or_default().kept -= 1;
+        true
+    }
+
     /// This site has seen proof that the shard is held again.
     pub(crate) fn close_fault(&mut self, shard: &ShardName) {
         if let Some(fault) = self.faults.get_mut(shard).filter(|fault| fault.is_open) {
             fault.is_open = false;
+            let of_site = (shard.database.clone(), fault.evidence.document().site.clone());
+            self.fault_counts.entry(of_site).or_default().open -= 1;
             self.changes += 1;
         }
     }

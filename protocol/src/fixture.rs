@@ -5,15 +5,16 @@
 
 use std::collections::BTreeSet;
 
+use protocol::catalog;
 use protocol::catalog::publish::share_context;
-use protocol::catalog::{self, Catalog};
 use protocol::document::{
     Alliance, Charter, CharterChain, Custody, Database, Manifest, Official, Purpose, ReleaseOrder, Roles, Selector,
     Site, SiteKind, SiteState, Stripe,
 };
+use protocol::host::{Brought, Input, Machines, Pace};
 use protocol::identifier::{DatabaseName, SiteName};
-use protocol::machine::{Announcement, Output, Record, RecordKind, SiteKeys, Ticket};
-use protocol::release::{self, Release};
+use protocol::machine::{Announcement, Output, Record, SiteKeys, Ticket};
+use protocol::release;
 use protocol::signature::{Keypair, PublicKey, Signed};
 use protocol::timestamp::Timestamp;
 use protocol::wire::{Refusal, RefusalCode, Response};
@@ -255,8 +256,7 @@ fn founding_charter(officials: &[Keypair], sites: &[SiteKeys], writer: &Keypair)
 /// A site as its host runs it: records on a disk, shards in a store.
 pub(crate) struct RunningSite<'a> {
     pub(crate) keys: &'a SiteKeys,
-    pub(crate) catalog: Catalog,
-    pub(crate) release: Release,
+    pub(crate) machines: Machines,
     pub(crate) records: Vec<Record>,
     /// Roots that are *not* in the store.
     pub(crate) absent: BTreeSet<Digest>,
@@ -269,8 +269,7 @@ impl<'a> RunningSite<'a> {
     pub(crate) fn new(keys: &'a SiteKeys, founding: CharterChain) -> Self {
         Self {
             keys,
-            catalog: Catalog::new(founding.clone()),
-            release: Release::new(),
+            machines: Machines::new(founding.clone(), Pace::default()),
             records: Vec::new(),
             absent: BTreeSet::new(),
             founding,
@@ -286,21 +285,25 @@ impl<'a> RunningSite<'a> {
 
     /// Gives one input to the catalog and carries out what it says, looking into the store where it asks.
     pub(crate) fn tell(&mut self, input: catalog::Input) -> Vec<Output> {
-        let mut outputs = self.catalog.handle(NOW, input, self.keys);
+        let mut outputs = self.handle(NOW, Input::Catalog(input));
         let check = outputs.iter().find_map(|output| {
             if let Output::CheckShards { ticket, roots } = output { Some((*ticket, roots.clone())) } else { None }
         });
         if let Some((ticket, roots)) = check {
             let missing = roots.into_iter().filter(|root| self.absent.contains(root)).collect();
-            outputs.extend(self.catalog.handle(NOW, catalog::Input::ShardsChecked { ticket, missing }, self.keys));
+            outputs.extend(self.handle(NOW, Input::Catalog(catalog::Input::ShardsChecked { ticket, missing })));
         }
         self.keep(&outputs);
         outputs
     }
 
+    fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Output> {
+        self.machines.handle(now, input, self.keys, &mut self.rng)
+    }
+
     /// Gives one input to the release machine.
     pub(crate) fn ask(&mut self, now: Timestamp, input: release::Input) -> Vec<Output> {
-        let outputs = self.release.handle(now, input, &self.catalog, self.keys, &mut self.rng);
+        let outputs = self.handle(now, Input::Release(input));
         self.keep(&outputs);
         outputs
     }
@@ -336,19 +339,18 @@ impl<'a> RunningSite<'a> {
 
     /// Somebody spreads a document to this site.
     pub(crate) fn hear(&mut self, announcement: Announcement) -> Result<Response, Refusal> {
-        let ticket = Some(self.ticket());
-        let outputs = match announcement {
-            Announcement::Charter(bytes) => self.tell(catalog::Input::Charter { ticket, bytes: bytes.into_vec() }),
-            Announcement::Manifests(run) => {
-                let run = run.into_iter().map(serde_bytes::ByteBuf::into_vec).collect();
-                self.tell(catalog::Input::Manifests { ticket, run })
-            }
-            Announcement::Receipt(bytes) => self.tell(catalog::Input::Receipt { ticket, bytes: bytes.into_vec() }),
-            Announcement::Fork(bytes) => self.tell(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
-            Announcement::Order(bytes) => self.ask(NOW, release::Input::Order { ticket, bytes: bytes.into_vec() }),
-            Announcement::Notice(bytes) => self.ask(NOW, release::Input::Notice { ticket, bytes: bytes.into_vec() }),
-            Announcement::Inventory(_) | Announcement::AuditReport(_) | Announcement::Fault(_) => {
-                unreachable!("these are heard by all machines together")
+        self.take_up(Brought::Document(announcement))
+    }
+
+    /// This site's own round brings something.
+    pub(crate) fn take_up(&mut self, brought: Brought) -> Result<Response, Refusal> {
+        let outputs = match Input::brought(Some(self.ticket()), brought) {
+            Input::Catalog(input) => self.tell(input),
+            Input::Release(input) => self.ask(NOW, input),
+            other @ (Input::Evidence(_) | Input::Repair(_) | Input::Answered { .. } | Input::Tick) => {
+                let outputs = self.handle(NOW, other);
+                self.keep(&outputs);
+                outputs
             }
         };
         answer(&outputs)
@@ -358,16 +360,23 @@ impl<'a> RunningSite<'a> {
     pub(crate) fn restart(&mut self) -> Result<(), String> {
         let mut records = self.records.clone();
         records.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
-        self.catalog = Catalog::new(self.founding.clone());
-        self.release = Release::new();
-        for record in &records {
-            if matches!(record.kind, RecordKind::Order | RecordKind::Notice) {
-                self.release.replay(record, &self.catalog)?;
-            } else {
-                self.catalog.replay(record)?;
-            }
-        }
+        self.machines = Machines::new(self.founding.clone(), Pace::default());
+        records.iter().try_for_each(|record| self.machines.replay(record))?;
         Ok(())
+    }
+}
+
+impl std::ops::Deref for RunningSite<'_> {
+    type Target = Machines;
+
+    fn deref(&self) -> &Machines {
+        &self.machines
+    }
+}
+
+impl std::ops::DerefMut for RunningSite<'_> {
+    fn deref_mut(&mut self) -> &mut Machines {
+        &mut self.machines
     }
 }
 

@@ -4,8 +4,11 @@
 //! The daemon of `node` and the simulator both live on this; what they do apart is clocks, disks and links.
 
 pub mod answer;
+mod dialogue;
+mod knowledge;
 mod machines;
 mod round;
 
-pub use machines::{Input, Machines, Pace};
-pub use round::{LOG_PAGES_PER_ROUND, Round, UnexpectedResponse};
+pub use dialogue::{Dialogue, PAUSE_MAX_MS, PAUSE_MIN_MS};
+pub use machines::{Brought, Input, Machines, Pace};
+pub use round::{Round, UnexpectedResponse};

@@ -38,7 +38,7 @@ fn is_proven_lost(site: &SiteName, database: &DatabaseName, stripe: &KeptStripe,
         return false;
     }
     let Some((index, root)) = stripe.live.shard_at(site) else { return false };
-    evidence.is_lost(database, stripe.live.stripe.number, index.get(), root)
+    evidence.is_distrusted(database, site) || evidence.is_lost(database, stripe.live.stripe.number, index.get(), root)
 }
 
 /// The active sites that are believed to hold their shard of `stripe`, in the order of its shards.

@@ -1,9 +1,13 @@
 //! Opening: a release order comes in, this site's share goes out sealed to the order's recipient.
 //!
 //! Every accepted order and every released share is logged durably and announced to all sites *before* the share
-//! leaves (promise P4). The machine reads the [`Catalog`] and writes only its own log.
+//! leaves (promise P4). The machine reads the [`Catalog`] and writes only its own log. What two sites compare of it is
+//! a set, whatever the order in which each learned of it (`known`).
+
+mod known;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use shard_codec::Digest;
 use shard_codec::share_sealing::{SealingPublicKey, seal_to};
@@ -14,7 +18,7 @@ use crate::document::{Manifest, ReleaseNotice, ReleaseOrder, Selector};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
 use crate::placement::durability;
-use crate::signature::quorum::{self, verify_single};
+use crate::signature::quorum::verify_single;
 use crate::signature::{PublicKey, Signed};
 use crate::timestamp::Timestamp;
 use crate::wire::{Refusal, RefusalCode, Response};
@@ -73,6 +77,10 @@ pub enum LogEntry {
 #[derive(Debug, Default)]
 pub struct Release {
     orders: BTreeMap<Digest, Signed<ReleaseOrder>>,
+    /// Of each order the newest charter version of which a quorum signed any of its envelopes.
+    vouchers: BTreeMap<Digest, u64>,
+    /// The charter version that they were last held against.
+    charter_version: u64,
     /// Orders whose recipient may read: a quorum of the charter that held when they came signed them.
     admitting: BTreeSet<Digest>,
     noticed: BTreeSet<Released>,
@@ -82,6 +90,8 @@ pub struct Release {
     log: Vec<LogEntry>,
     /// Position of each entry of the log, as it is on disk.
     positions: Vec<u64>,
+    /// Of all that is known; empty again when anything changes.
+    digest: OnceLock<Digest>,
 }
 
 /// A release is logged once, however often the recipient asks again.
@@ -131,6 +141,7 @@ impl Release {
         keys: &SiteKeys,
         rng: &mut impl rand::CryptoRng,
     ) -> Vec<Output> {
+        self.follow_charter(catalog);
         let mut outputs = Vec::new();
         let (ticket, result) = match input {
             Input::PresentOrder { ticket, caller, order } => {
@@ -188,7 +199,7 @@ impl Release {
         let signed = Signed::<ReleaseOrder>::decode(bytes).map_err(order_refusal)?;
         signed.verify(catalog.state(), catalog.charter(), caller, now).map_err(order_refusal)?;
         if !self.envelopes.contains(&Digest::of(bytes)) {
-            self.log_order(signed, None, catalog, outputs);
+            self.log_order(signed, catalog.charter().version, None, catalog, outputs);
         }
         Ok(Response::Done)
     }
@@ -210,37 +221,27 @@ impl Release {
             return Err(order_refusal("the order is for another state"));
         }
         // A later charter may have another roll: an order is good in the log if any version's quorum signed it.
-        let mut verdict = Err(order_refusal("no charter"));
-        for charter in catalog.charters().iter().map(Signed::document) {
-            verdict = quorum::verify(&signed, &charter.roll(), charter.quorum.into()).map_err(order_refusal);
-            if verdict.is_ok() {
-                break;
-            }
-        }
-        verdict?;
-        self.log_order(signed, position, catalog, outputs);
+        let voucher = known::voucher(&signed, catalog.charters(), 0)?;
+        self.log_order(signed, voucher, position, catalog, outputs);
         Ok(Response::Done)
     }
 
-    /// An order that is here already is logged again only if it now carries a quorum of the newest charter and did
-    /// not before: officials changed, and the new ones signed the same words.
+    /// An order that is here already is logged again only if it now carries a quorum of a newer charter than before:
+    /// officials changed, and the new ones signed the same words.
     fn log_order(
         &mut self,
         signed: Signed<ReleaseOrder>,
+        voucher: u64,
         position: Option<u64>,
         catalog: &Catalog,
         outputs: &mut Vec<Output>,
     ) {
         let order = signed.digest();
-        let charter = catalog.charter();
-        let holds_now =
-            |signed: &Signed<ReleaseOrder>| quorum::verify(signed, &charter.roll(), charter.quorum.into()).is_ok();
-        let holds = holds_now(&signed);
-        let is_news = self.orders.get(&order).is_none_or(|held| holds && !holds_now(held));
+        let is_news = self.vouchers.get(&order).is_none_or(|held| voucher > *held);
         if !is_news && position.is_none() {
             return;
         }
-        if holds {
+        if voucher == catalog.charter().version {
             self.admitting.insert(order);
         }
         let value = signed.encode();
@@ -250,6 +251,7 @@ impl Release {
         outputs.push(Output::Announce(Announcement::Order(value.into())));
         outputs.push(Output::Report(Event::OrderAccepted { order }));
         if is_news {
+            self.vouchers.insert(order, voucher);
             self.orders.insert(order, signed);
         }
     }
@@ -260,6 +262,7 @@ impl Release {
     fn log_entry(&mut self, position: Option<u64>, digest: Digest, entry: LogEntry) -> Vec<u8> {
         let next = self.positions.last().map_or(0, |last| last.saturating_add(1));
         let position = position.unwrap_or(next);
+        self.digest = OnceLock::new();
         let at = self.positions.partition_point(|present| *present < position);
         self.positions.insert(at, position);
         self.log.insert(at, entry);

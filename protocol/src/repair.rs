@@ -2,7 +2,7 @@
 //!
 //! Every site repairs its own shards and no others, so a repair cannot break placement or write more than was lost. What
 //! is lacking is found by looking through the store (`sweep`), by the scrub, and by reads that fail. Before a site asks
-//! for help it says in its [`crate::document::Inventory`] what it lacks ([`declare`]): others then stop counting on it, and give it bytes only
+//! for help it says in its [`crate::document::Inventory`] what it lacks (`declare`): others then stop counting on it, and give it bytes only
 //! of those stripes ([`helper_read`]). What is least redundant comes first; what fails waits longer each time and never
 //! holds up the rest; all of it keeps to a budget of bytes per second ([`queue`]).
 

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub(crate) mod page;
+pub mod summary;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -13,6 +14,7 @@ use shard_codec::Digest;
 use crate::document::Challenge;
 use crate::identifier::DatabaseName;
 use crate::machine::Announcement;
+use summary::Summary;
 
 /// Name of the stream protocol on the mesh.
 pub const STREAM_PROTOCOL: &str = "/legation/1";
@@ -87,6 +89,13 @@ pub enum Request {
     },
     /// Prove that a leaf of a shard is held.
     Audit(Challenge),
+    /// What sites said of a database, and what was proven; or the reports of the auditors.
+    Evidence {
+        /// Of which database; absent for the reports.
+        database: Option<DatabaseName>,
+        /// Position in the answering site's list.
+        from: u64,
+    },
     /// Which of these shards the site does not hold.
     MissingShards {
         /// Their names.
@@ -125,6 +134,35 @@ pub enum Request {
     },
     /// Take a document that another site (or a writer with a receipt) spreads.
     Announce(Announcement),
+    /// Whether the site knows the same as whoever asks; if not, the digest of each part.
+    Summary {
+        /// Of this database, or of everything.
+        database: Option<DatabaseName>,
+        /// Of the summary of whoever asks.
+        digest: Digest,
+    },
+    /// Digests of the receipts of a database, span by span from this one on; a span is 256 sequences, the first from 0.
+    ReceiptSpans {
+        /// Of which database.
+        database: DatabaseName,
+        /// From 0.
+        from_span: u64,
+    },
+    /// Digests of the receipts of each snapshot of one span.
+    ReceiptSpan {
+        /// Of which database.
+        database: DatabaseName,
+        /// Which span.
+        span: u64,
+    },
+    /// All receipts known for these snapshots.
+    ReceiptsOf {
+        /// Of which database.
+        database: DatabaseName,
+        /// Which snapshots.
+        #[serde(deserialize_with = "page::deserialize")]
+        sequences: Vec<u64>,
+    },
 }
 
 impl Request {
@@ -141,6 +179,7 @@ impl Request {
             Self::ShardRange { .. } => "shard-range",
             Self::Columns { .. } => "columns",
             Self::Audit(_) => "audit",
+            Self::Evidence { .. } => "evidence",
             Self::MissingShards { .. } => "missing-shards",
             Self::Publish { .. } => "publish",
             Self::PresentOrder { .. } => "present-order",
@@ -148,6 +187,10 @@ impl Request {
             Self::ReleaseLog { .. } => "release-log",
             Self::Forks { .. } => "forks",
             Self::Announce(_) => "announce",
+            Self::Summary { .. } => "summary",
+            Self::ReceiptSpans { .. } => "receipt-spans",
+            Self::ReceiptSpan { .. } => "receipt-span",
+            Self::ReceiptsOf { .. } => "receipts-of",
         }
     }
 }
@@ -189,6 +232,12 @@ pub enum Response {
     Audited(ByteBuf),
     /// No, and why.
     Refused(Refusal),
+    /// The site knows the same.
+    Same,
+    /// The digest of each part of what the site knows.
+    Summary(#[serde(deserialize_with = "page::deserialize")] Summary),
+    /// Digests of what was asked for, in order.
+    Digests(#[serde(deserialize_with = "page::deserialize")] Vec<Digest>),
 }
 
 /// Why a site says no.

@@ -24,6 +24,7 @@ mod vectors {
     use protocol::machine::Announcement;
     use protocol::number_set::NumberSet;
     use protocol::signature::Signed;
+    use protocol::wire::summary::Part;
     use protocol::wire::{Refusal, RefusalCode, Request, Response};
     use serde_bytes::ByteBuf;
     use shard_codec::Digest;
@@ -132,6 +133,8 @@ mod vectors {
             line("columns", &columns(None)),
             line("columns-range", &columns(Some((16_384, 1)))),
             line("audit", &Request::Audit(challenge())),
+            line("evidence", &Request::Evidence { database: Some(database()), from: 70_000 }),
+            line("evidence-reports", &Request::Evidence { database: None, from: 0 }),
             line("missing-shards", &Request::MissingShards { roots: vec![root, order] }),
             line("publish", &Request::Publish { manifest: bytes(), sealed_share: Some(bytes()) }),
             line("publish-without-share", &Request::Publish { manifest: bytes(), sealed_share: None }),
@@ -148,6 +151,11 @@ mod vectors {
             line("announce-inventory", &Request::Announce(Announcement::Inventory(bytes()))),
             line("announce-audit-report", &Request::Announce(Announcement::AuditReport(bytes()))),
             line("announce-fault", &Request::Announce(Announcement::Fault(bytes()))),
+            line("summary", &Request::Summary { database: None, digest: root }),
+            line("summary-of-database", &Request::Summary { database: Some(database()), digest: root }),
+            line("receipt-spans", &Request::ReceiptSpans { database: database(), from_span: 4_096 }),
+            line("receipt-span", &Request::ReceiptSpan { database: database(), span: 341 }),
+            line("receipts-of", &Request::ReceiptsOf { database: database(), sequences: vec![1, 70_000] }),
         ]
         .concat()
     }
@@ -170,6 +178,14 @@ mod vectors {
             RefusalCode::Busy,
             RefusalCode::Internal,
         ];
+        let parts = [
+            Part::Charters,
+            Part::Database(database()),
+            Part::Manifests(database()),
+            Part::Forks(database()),
+            Part::Receipts(database()),
+            Part::Releases,
+        ];
         let refused = codes.map(|code| line("refused", &Response::Refused(Refusal::new(code, "why")))).concat();
         [
             line("done", &Response::Done),
@@ -184,6 +200,9 @@ mod vectors {
             line("share", &Response::Share { index: 3, sealed: bytes() }),
             line("audited", &Response::Audited(bytes())),
             refused,
+            line("same", &Response::Same),
+            line("summary", &Response::Summary(parts.map(|part| (part, root)).to_vec())),
+            line("digests", &Response::Digests(vec![root, root])),
         ]
         .concat()
     }

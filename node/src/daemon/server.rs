@@ -334,7 +334,7 @@ impl Server {
             {
                 return Some(lie);
             }
-            answer(&machines.catalog, &machines.release, request)
+            answer(machines, request)
         })
     }
 
@@ -379,12 +379,17 @@ impl Server {
             | Request::ShardRange { .. }
             | Request::Columns { .. }
             | Request::Audit(_)
+            | Request::Evidence { .. }
             | Request::Charters { .. }
             | Request::Head { .. }
             | Request::Manifests { .. }
             | Request::Receipts { .. }
             | Request::Forks { .. }
-            | Request::ReleaseLog { .. } => Err(Refusal::new(RefusalCode::Internal, "answered elsewhere")),
+            | Request::ReleaseLog { .. }
+            | Request::Summary { .. }
+            | Request::ReceiptSpans { .. }
+            | Request::ReceiptSpan { .. }
+            | Request::ReceiptsOf { .. } => Err(Refusal::new(RefusalCode::Internal, "answered elsewhere")),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Bringing documents to the other sites, and asking them for what was missed.
 //!
-//! Pushing makes news quick, asking makes it sure: every site asks every other one in turn for newer charters,
-//! manifests, proofs of forks, receipts and releases. So a site that was off learns what happened from whoever is there.
+//! Pushing makes news quick, asking makes it sure: every site asks every other one whether it knows the same, and for what
+//! it does not. So a site that was off learns what happened from whoever is there. While nothing happens the questions
+//! are few ([`Dialogue`]).
 
 use std::time::Duration;
 
 use protocol::document::Site;
-use protocol::host::{Input, Round};
+use protocol::host::{Brought, Dialogue, Input, PAUSE_MIN_MS};
 use protocol::identifier::SiteName;
 use protocol::machine::Announcement;
 use protocol::wire::{Refusal, Request};
@@ -18,10 +19,8 @@ use crate::network::{CallError, Link, Mesh};
 
 /// Announcements that wait for one slow site; beyond them it asks.
 const BACKLOG: usize = 1_024;
-/// Pause between two rounds of questions to one site.
-const ROUND: Duration = Duration::from_secs(5);
-/// A site that was started again has its log in another order, so every so many rounds it is read from the beginning.
-const ROUNDS_OF_ONE_LOG: u64 = 12;
+/// How often it is looked whether the charter has changed.
+const LOOK: Duration = Duration::from_secs(5);
 /// Pause before a site that did not answer is called again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 
@@ -45,7 +44,7 @@ pub(super) async fn run(driver: Driver, mesh: Mesh, me: SiteName, mut announceme
             }
         }
         while tasks.try_join_next().is_some() {}
-        match tokio::time::timeout(ROUND, announcements.recv()).await {
+        match tokio::time::timeout(LOOK, announcements.recv()).await {
             // Nobody listens when this site is the only one.
             Ok(Some(announcement)) => drop(news.send(announcement)),
             Ok(None) => return,
@@ -55,16 +54,18 @@ pub(super) async fn run(driver: Driver, mesh: Mesh, me: SiteName, mut announceme
 }
 
 async fn serve_site(driver: Driver, mut link: Link, mut news: broadcast::Receiver<Announcement>) {
-    let mut log_position = 0;
-    for round in 0_u64.. {
-        if round % ROUNDS_OF_ONE_LOG == 0 {
-            log_position = 0;
-        }
-        if let Err(error) = ask(&driver, &mut link, &mut log_position).await {
-            tracing::debug!(%error, "will ask again");
-            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-        }
-        let round_ends = tokio::time::Instant::now() + ROUND;
+    let mut dialogue = Dialogue::default();
+    loop {
+        let pause_ms = ask(&driver, &mut link, &mut dialogue).await;
+        let pause_ms = match pause_ms {
+            Ok(pause_ms) => pause_ms,
+            Err(error) => {
+                tracing::debug!(%error, "will ask again");
+                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                PAUSE_MIN_MS
+            }
+        };
+        let round_ends = tokio::time::Instant::now() + Duration::from_millis(pause_ms);
         loop {
             match tokio::time::timeout_at(round_ends, news.recv()).await {
                 Ok(Ok(announcement)) => {
@@ -74,6 +75,7 @@ async fn serve_site(driver: Driver, mut link: Link, mut news: broadcast::Receive
                         Err(error) => error.refusal().is_none(),
                     };
                     if failed {
+                        dialogue.failed(None);
                         tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                         break;
                     }
@@ -86,25 +88,34 @@ async fn serve_site(driver: Driver, mut link: Link, mut news: broadcast::Receive
     }
 }
 
-/// One round of questions to one site.
-async fn ask(driver: &Driver, link: &mut Link, log_position: &mut u64) -> Result<(), CallError> {
-    let mut round = Round::new(*log_position);
-    while let Some(request) = driver.read(|machines| round.next(&machines.catalog)) {
-        let response = link.call(&request).await?;
-        let taken = driver.read(|machines| round.take(&machines.catalog, response));
+/// One round of questions to one site; returns the pause until the next one.
+async fn ask(driver: &Driver, link: &mut Link, dialogue: &mut Dialogue) -> Result<u64, CallError> {
+    let mut round = driver.read(|machines| dialogue.begin(machines));
+    while let Some(request) = driver.read(|machines| round.next(machines)) {
+        let response = match link.call(&request).await {
+            Ok(response) => response,
+            Err(error) => {
+                dialogue.failed(Some(round));
+                return Err(error);
+            }
+        };
+        // After an answer to another question there is no next one.
+        let brought = driver.read(|machines| round.take(machines, response)).unwrap_or_else(|error| {
+            tracing::debug!(site = %link.name(), %error, "the round ends");
+            Vec::new()
+        });
         let mut last = None;
-        for announcement in taken.map_err(|_unexpected| link.unexpected())? {
-            last = Some(tell(driver, announcement).await);
+        for one in brought {
+            last = Some(tell(driver, one).await);
         }
-        *log_position = round.log_position();
         if let Some(told) = last {
-            driver.read(|machines| round.told(&machines.catalog, told.as_ref().copied()));
+            driver.read(|machines| round.told(machines, told.as_ref().copied()));
         }
     }
-    Ok(())
+    Ok(driver.read(|machines| dialogue.ended(machines, round)))
 }
 
-async fn tell(driver: &Driver, announcement: Announcement) -> Result<(), Refusal> {
-    let told = driver.ask(move |ticket| Input::announced(Some(ticket), announcement)).await.map(drop);
+async fn tell(driver: &Driver, brought: Brought) -> Result<(), Refusal> {
+    let told = driver.ask(move |ticket| Input::brought(Some(ticket), brought)).await.map(drop);
     told.inspect_err(|refusal| tracing::debug!(%refusal, "not taken"))
 }

@@ -9,9 +9,8 @@ use super::harness::{Plan, State, assert_same, wait_until, write_files};
 fn shards(state: &State, index: usize) -> BTreeMap<String, bool> {
     let files = walkdir::WalkDir::new(state.sites[index].dir.join("store/shards")).into_iter().filter_map(Result::ok);
     let files = files.filter(|entry| entry.file_type().is_file());
-    let sound = |path: &std::path::Path, name: &str| {
-        fs::read(path).is_ok_and(|bytes| blake3::hash(&bytes).to_string() == name)
-    };
+    let sound =
+        |path: &std::path::Path, name: &str| fs::read(path).is_ok_and(|bytes| blake3::hash(&bytes).to_string() == name);
     files
         .map(|entry| {
             let name = entry.file_name().to_str().unwrap().to_owned();
@@ -40,7 +39,9 @@ fn two_emptied_sites_are_rebuilt_without_home() {
         wait_until("the shards are back", 60, || shards(&state, index) == *before);
     }
     for index in [1, 2] {
-        wait_until("it says so", 20, || state.log_of(index).contains("shards and 1 shares of land-register are missing"));
+        wait_until("it says so", 20, || {
+            state.log_of(index).contains("shards and 1 shares of land-register are missing")
+        });
     }
     // Only one of the untouched sites is left: the two rebuilt ones carry the restore. The key needs three shares, of
     // which the two have lost theirs, so the sites that hold them come back for it.

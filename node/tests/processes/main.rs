@@ -11,6 +11,7 @@
 
 mod backup_crash;
 mod evidence;
+mod forgotten;
 mod forks;
 mod full_disk;
 mod greedy;

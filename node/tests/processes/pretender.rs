@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use node::network::frame::{FrameError, read_body, read_frame, write_body, write_frame};
 use node::network::{Mesh, MeshOptions};
+use protocol::identifier::DatabaseName;
 use protocol::limits::FRAME_BYTES_MAX;
+use protocol::wire::summary::{Part, Summary};
 use protocol::wire::{Refusal, RefusalCode, Request, Response};
 use shard_codec::Digest;
 
@@ -77,12 +79,25 @@ async fn serve(mut stream: libp2p::Stream, shared: Arc<Shared>) -> Result<(), Fr
     }
 }
 
+/// Says that everything is different: whoever asks goes on to ask for all of it.
+fn other_summary(database: Option<&DatabaseName>) -> Summary {
+    let parts = match database {
+        None => vec![Part::Charters, Part::Database("land-register".parse().unwrap()), Part::Releases],
+        Some(name) => vec![Part::Manifests(name.clone()), Part::Forks(name.clone()), Part::Receipts(name.clone())],
+    };
+    parts.into_iter().map(|part| (part, Digest::of(b"of another opinion"))).collect()
+}
+
 impl Shared {
     fn usual(&self, request: &Request) -> Response {
         match request {
-            Request::Charters { .. } | Request::Manifests { .. } | Request::Receipts { .. } | Request::Forks { .. } => {
-                Response::Documents(Vec::new())
-            }
+            Request::Charters { .. }
+            | Request::Manifests { .. }
+            | Request::Receipts { .. }
+            | Request::ReceiptsOf { .. }
+            | Request::Forks { .. } => Response::Documents(Vec::new()),
+            Request::Summary { database, .. } => Response::Summary(other_summary(database.as_ref())),
+            Request::ReceiptSpans { .. } | Request::ReceiptSpan { .. } => Response::Digests(vec![Digest::of(b"?")]),
             Request::Head { .. } => Response::Head(None),
             Request::ReleaseLog { .. } => Response::Announcements(Vec::new()),
             Request::MissingShards { roots } => {

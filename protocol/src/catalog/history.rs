@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use shard_codec::Digest;
 
 use crate::catalog::fork::ForkProof;
 use crate::catalog::kept_stripes::KeptStripes;
+use crate::catalog::receipts::Receipts;
 use crate::document::{LiveStripes, Manifest, Receipt};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::{Record, RecordKind};
 use crate::signature::Signed;
+use crate::wire::summary::{Part, Summary, digest_of_summary, known};
 
 /// Manifests from sequence 1 on without gaps, and what hangs on them.
 #[derive(Debug, Default)]
@@ -19,8 +22,10 @@ pub struct History {
     live: LiveStripes,
     kept: KeptStripes,
     shares: BTreeMap<u64, Vec<u8>>,
-    receipts: BTreeMap<u64, BTreeMap<SiteName, Signed<Receipt>>>,
+    receipts: Receipts,
     forks: BTreeMap<u64, ForkProof>,
+    /// Of the summary; empty again when anything changes.
+    digest: OnceLock<Digest>,
 }
 
 impl History {
@@ -63,8 +68,7 @@ impl History {
     /// Whether `site` said of any of these snapshots that it holds all its shards.
     #[must_use]
     pub fn gave_receipt(&self, site: &SiteName, snapshots: Range<u64>) -> bool {
-        let given = self.receipts.range(snapshots).filter_map(|(_sequence, of_snapshot)| of_snapshot.get(site));
-        given.map(Signed::document).any(|receipt| receipt.holds_shards)
+        self.receipts.given_by(site, snapshots).any(|receipt| receipt.holds_shards)
     }
 
     /// This site's sealed share of one snapshot.
@@ -75,12 +79,36 @@ impl History {
 
     /// Receipts of one snapshot, one a site.
     pub fn receipts(&self, sequence: u64) -> impl Iterator<Item = &Signed<Receipt>> {
-        self.receipts.get(&sequence).into_iter().flat_map(BTreeMap::values)
+        self.receipts.of(sequence)
+    }
+
+    /// All receipts, and digests over them.
+    #[must_use]
+    pub fn all_receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     /// Proofs of forks, by sequence.
     pub fn forks(&self) -> impl Iterator<Item = &ForkProof> {
         self.forks.values()
+    }
+
+    /// What is known of this database, part by part.
+    #[must_use]
+    pub fn summary(&self, database: &DatabaseName) -> Summary {
+        let head = self.head().map(|head| (head.document().sequence, head.digest()));
+        vec![
+            (Part::Manifests(database.clone()), known("manifests", &head)),
+            // One proof is an alarm; who has one asks for no others, so others must make no difference.
+            (Part::Forks(database.clone()), known("forks", &!self.forks.is_empty())),
+            (Part::Receipts(database.clone()), self.receipts.digest()),
+        ]
+    }
+
+    /// The digest of [`History::summary`].
+    #[must_use]
+    pub fn digest(&self, database: &DatabaseName) -> Digest {
+        *self.digest.get_or_init(|| digest_of_summary(&self.summary(database)))
     }
 
     /// Appends the successor of the head.
@@ -90,6 +118,7 @@ impl History {
     pub(super) fn append(&mut self, manifest: Signed<Manifest>) -> Result<(), String> {
         self.live.apply(manifest.document())?;
         self.kept.apply(manifest.document(), &self.live);
+        self.digest = OnceLock::new();
         self.manifests.push(manifest);
         Ok(())
     }
@@ -100,24 +129,19 @@ impl History {
 
     /// Whether a receipt says more than the one of its site that is held.
     pub(super) fn is_news(&self, receipt: &Receipt) -> bool {
-        let weight = |receipt: &Receipt| u8::from(receipt.holds_shards) + u8::from(receipt.holds_share);
-        let held = self.receipts.get(&receipt.sequence).and_then(|of_snapshot| of_snapshot.get(&receipt.site));
-        weight(receipt) > held.map_or(0, |held| weight(held.document()))
+        self.receipts.is_news(receipt)
     }
 
     /// Keeps the receipt that says more; true if it is news.
     pub(super) fn put_receipt(&mut self, receipt: Signed<Receipt>) -> bool {
-        let is_news = self.is_news(receipt.document());
-        if is_news {
-            let (sequence, site) = (receipt.document().sequence, receipt.document().site.clone());
-            self.receipts.entry(sequence).or_default().insert(site, receipt);
-        }
-        is_news
+        self.digest = OnceLock::new();
+        self.receipts.put(receipt)
     }
 
     /// True if it is news.
     pub(super) fn put_fork(&mut self, sequence: u64, proof: ForkProof) -> bool {
         let is_news = !self.forks.contains_key(&sequence);
+        self.digest = OnceLock::new();
         self.forks.entry(sequence).or_insert(proof);
         is_news
     }

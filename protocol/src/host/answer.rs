@@ -2,15 +2,19 @@
 
 mod page;
 
-use crate::catalog::Catalog;
+pub(crate) use page::Kind;
+
 use crate::catalog::fork::ForkProof;
-use crate::release::Release;
+use crate::catalog::{History, SPAN};
+use crate::host::Machines;
+use crate::limits::PAGE_ENTRIES_MAX;
 use crate::signature::Signed;
 use crate::wire::{Request, Response};
 
 /// The answer to `request`, or `None` if it needs the store or changes something.
 #[must_use]
-pub fn answer(catalog: &Catalog, release: &Release, request: &Request) -> Option<Response> {
+pub fn answer(machines: &Machines, request: &Request) -> Option<Response> {
+    let Machines { catalog, release, .. } = machines;
     Some(match request {
         Request::Charters { from_version } => {
             let charters = catalog.charters().iter();
@@ -35,6 +39,38 @@ pub fn answer(catalog: &Catalog, release: &Release, request: &Request) -> Option
         Request::ReleaseLog { from } => {
             let skip = usize::try_from(*from).unwrap_or(usize::MAX);
             page::log_page(release.log().iter().skip(skip))
+        }
+        Request::Evidence { database, from } => {
+            let skip = usize::try_from(*from).unwrap_or(usize::MAX);
+            page::announcements(machines.evidence.documents(database.as_ref()).skip(skip))
+        }
+        Request::Summary { database, digest } => {
+            if machines.digest(database.as_ref()) == *digest {
+                Response::Same
+            } else {
+                Response::Summary(machines.summary(database.as_ref()))
+            }
+        }
+        Request::ReceiptSpans { database, from_span } => {
+            let receipts = catalog.history(database).map(History::all_receipts);
+            let digests = receipts
+                .into_iter()
+                .flat_map(|receipts| (*from_span..receipts.span_count()).map(|span| receipts.digest_of_span(span)));
+            Response::Digests(digests.take(PAGE_ENTRIES_MAX).collect())
+        }
+        Request::ReceiptSpan { database, span } => {
+            let first = span.saturating_mul(SPAN);
+            let history = catalog.history(database).filter(|history| first <= history.head_sequence());
+            let digests = history.into_iter().flat_map(|history| {
+                (first..first.saturating_add(SPAN)).map(|sequence| history.all_receipts().digest_of(sequence))
+            });
+            Response::Digests(digests.collect())
+        }
+        Request::ReceiptsOf { database, sequences } => {
+            let history = catalog.history(database).into_iter();
+            let receipts =
+                history.flat_map(|history| sequences.iter().flat_map(|sequence| history.receipts(*sequence)));
+            page::page(receipts.map(Signed::encode))
         }
         Request::PutShard { .. }
         | Request::Shard { .. }

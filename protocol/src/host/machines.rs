@@ -1,5 +1,7 @@
 //! The machines of one site, and which input is for which.
 
+use serde_bytes::ByteBuf;
+
 use crate::audit::{Audit, AuditOptions};
 use crate::catalog::{self, Catalog};
 use crate::document::CharterChain;
@@ -34,6 +36,15 @@ pub struct Pace {
     pub repair: RepairOptions,
 }
 
+/// What a round brings from another site, one input each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Brought {
+    /// A document, or a run of manifests.
+    Document(Announcement),
+    /// Receipts, of which there are many: taken together they are one transaction.
+    Receipts(Vec<ByteBuf>),
+}
+
 /// One input for any of them.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -57,16 +68,28 @@ pub enum Input {
 }
 
 impl Input {
+    /// The input that something brought is.
+    #[must_use]
+    pub fn brought(ticket: Option<Ticket>, brought: Brought) -> Self {
+        match brought {
+            Brought::Document(announcement) => Self::announced(ticket, announcement),
+            Brought::Receipts(receipts) => {
+                let batch = receipts.into_iter().map(ByteBuf::into_vec).collect();
+                Self::Catalog(catalog::Input::Receipts { ticket, batch })
+            }
+        }
+    }
+
     /// The input that an announcement is.
     #[must_use]
     pub fn announced(ticket: Option<Ticket>, announcement: Announcement) -> Self {
         match announcement {
             Announcement::Charter(bytes) => Self::Catalog(catalog::Input::Charter { ticket, bytes: bytes.into_vec() }),
             Announcement::Manifests(run) => {
-                let run = run.into_iter().map(serde_bytes::ByteBuf::into_vec).collect();
+                let run = run.into_iter().map(ByteBuf::into_vec).collect();
                 Self::Catalog(catalog::Input::Manifests { ticket, run })
             }
-            Announcement::Receipt(bytes) => Self::Catalog(catalog::Input::Receipt { ticket, bytes: bytes.into_vec() }),
+            Announcement::Receipt(bytes) => Self::brought(ticket, Brought::Receipts(vec![bytes])),
             Announcement::Fork(bytes) => Self::Catalog(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
             Announcement::Order(bytes) => Self::Release(release::Input::Order { ticket, bytes: bytes.into_vec() }),
             Announcement::Notice(bytes) => Self::Release(release::Input::Notice { ticket, bytes: bytes.into_vec() }),
@@ -103,7 +126,11 @@ impl Machines {
         rng: &mut impl rand::CryptoRng,
     ) -> Vec<Output> {
         match input {
-            Input::Catalog(input) => self.catalog.handle(now, input, keys),
+            Input::Catalog(input) => {
+                let outputs = self.catalog.handle(now, input, keys);
+                self.release.follow_charter(&self.catalog);
+                outputs
+            }
             Input::Release(input) => self.release.handle(now, input, &self.catalog, keys, rng),
             Input::Evidence(input) => self.evidence.handle(input, &self.catalog),
             Input::Repair(input) => self.repair.handle(now, input, &self.catalog, &mut self.evidence, keys),

@@ -1,20 +1,33 @@
-//! One round of questions to one other site: newer charters, its release log, and of every database the manifests,
-//! forks and receipts that are missing here. Pushing makes news quick, asking makes it sure.
+//! One round of questions to one other site. The first is whether it knows the same; mostly that is all. If not, the two
+//! compare digests part by part ([`Part`]), and only what differs is asked for. Pushing makes news quick, asking makes it
+//! sure.
+//!
+//! What a round costs is bounded by what it brings: parts that bring nothing are few ([`VAIN_MAX`]) and not asked for
+//! again until something changes ([`super::Dialogue`]).
 
-use std::collections::VecDeque;
+mod manifests;
+mod receipts;
 
-use serde_bytes::ByteBuf;
+use std::collections::{BTreeMap, VecDeque};
+
 use shard_codec::Digest;
 
-use crate::catalog::{Catalog, History};
+use crate::catalog::History;
+use crate::host::dialogue::Memory;
+use crate::host::{Brought, Machines};
 use crate::identifier::DatabaseName;
-use crate::limits::RUN_PAGES_MAX;
 use crate::machine::Announcement;
-use crate::signature::Signed;
-use crate::wire::{Refusal, RefusalCode, Request, Response};
+use crate::wire::summary::{Part, Summary, known};
+use crate::wire::{Refusal, Request, Response};
+use manifests::ManifestsStep;
+use receipts::ReceiptsStep;
 
 /// Pages of the release log read in one round; the next round goes on.
-pub const LOG_PAGES_PER_ROUND: usize = 16;
+const LOG_PAGES_PER_ROUND: usize = 4;
+/// Inventories and proven losses of one database read in one round.
+const EVIDENCE_PER_ROUND_MAX: u64 = 16_384;
+/// Parts of one round, spans of receipts among them, that may be asked for in vain.
+pub(super) const VAIN_MAX: usize = 16;
 
 /// The answer is not one to the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,73 +36,99 @@ pub struct UnexpectedResponse;
 
 /// A round.
 ///
-/// The host asks [`Round::next`], gives the answer to [`Round::take`], gives the documents that come out to the
-/// machines, says to [`Round::told`] how the last of them was taken, and asks on until there is no next question. A
-/// site that does not answer ends the round.
+/// The host begins it with [`super::Dialogue::begin`], asks [`Round::next`], gives the answer to [`Round::take`], gives
+/// what comes out to the machines, says to [`Round::told`] how the last of it was taken, and asks on until there is no
+/// next question. Then, or after an answer to another question, it hands the round to [`super::Dialogue::ended`]; if the
+/// site did not answer, to [`super::Dialogue::failed`].
 #[derive(Debug)]
 pub struct Round {
+    memory: Memory,
+    /// What was known here when the round began.
+    begun: Digest,
+    tasks: VecDeque<Task>,
     step: Step,
-    log_position: u64,
-    databases: VecDeque<DatabaseName>,
+    vain_count: usize,
+}
+
+/// What is still to be done.
+#[derive(Debug)]
+enum Task {
+    /// A part that may differ, and the other site's digest of it.
+    Look(Part, Digest),
+    /// After everything about a part: whether it was in vain.
+    Close { question: Digest, part: Part, before: Digest },
 }
 
 #[derive(Debug)]
 enum Step {
-    Charters,
-    Log {
+    Everything,
+    Charters {
+        from_version: u64,
+    },
+    Database(DatabaseName),
+    Manifests(ManifestsStep),
+    Forks(DatabaseName),
+    Receipts(ReceiptsStep),
+    /// Of a database, or the reports; from this position of the other site's list.
+    Evidence {
+        database: Option<DatabaseName>,
+        from: u64,
+    },
+    Releases {
         pages: usize,
+        is_whole: bool,
     },
-    Head,
-    /// Manifests that are missing here, page by page. When nothing of a page is taken, the one that vouches for it may
-    /// stand in a later page: the run is given to the machine again as it grows, for a few pages.
-    Follow {
-        theirs: (u64, Digest),
-        reached: u64,
-        run: Vec<ByteBuf>,
-        pages: usize,
-    },
-    /// A site whose head is not in the history held here follows another branch: its first other manifest is the proof.
-    LookForFork {
-        from_sequence: u64,
-    },
-    /// Two sites of one branch agree, and only one may know of the other branch.
-    Forks,
-    Receipts,
     Done,
 }
 
+/// What an answer leads to.
+#[derive(Debug)]
+enum Taken {
+    /// These are for the machines, at least one; then [`Round::told`] decides.
+    Bring(Vec<Brought>),
+    AskOn,
+    Over,
+}
+
+impl Taken {
+    fn documents(documents: Vec<Announcement>) -> Self {
+        if documents.is_empty() {
+            return Self::Over;
+        }
+        Self::Bring(documents.into_iter().map(Brought::Document).collect())
+    }
+}
+
 impl Round {
-    /// A round that reads the other site's release log on from `log_position`.
-    #[must_use]
-    pub const fn new(log_position: u64) -> Self {
-        Self { step: Step::Charters, log_position, databases: VecDeque::new() }
+    pub(super) fn new(machines: &Machines, memory: Memory) -> Self {
+        let begun = machines.digest(None);
+        Self { memory, begun, tasks: VecDeque::new(), step: Step::Everything, vain_count: 0 }
     }
 
-    /// Where the other site's release log was read to.
-    #[must_use]
-    pub const fn log_position(&self) -> u64 {
-        self.log_position
+    pub(super) fn into_memory(self) -> Memory {
+        self.memory
+    }
+
+    pub(super) fn has_brought_news(&self, machines: &Machines) -> bool {
+        machines.digest(None) != self.begun
     }
 
     /// The next question, if there is one.
     #[must_use]
-    pub fn next(&self, catalog: &Catalog) -> Option<Request> {
-        let database = || self.databases.front().cloned();
+    pub fn next(&self, machines: &Machines) -> Option<Request> {
+        let summary = |database: Option<&DatabaseName>| {
+            let digest = machines.digest(database);
+            Some(Request::Summary { database: database.cloned(), digest })
+        };
         match &self.step {
-            Step::Charters => Some(Request::Charters { from_version: catalog.charter().version + 1 }),
-            Step::Log { .. } => Some(Request::ReleaseLog { from: self.log_position }),
-            Step::Head => Some(Request::Head { database: database()? }),
-            Step::Follow { reached, run, .. } => {
-                Some(Request::Manifests { database: database()?, from_sequence: reached + run.len() as u64 + 1 })
-            }
-            Step::LookForFork { from_sequence } => {
-                Some(Request::Manifests { database: database()?, from_sequence: *from_sequence })
-            }
-            Step::Forks => Some(Request::Forks { database: database()? }),
-            Step::Receipts => {
-                let sequence = catalog.history(self.databases.front()?).map_or(0, History::head_sequence);
-                Some(Request::Receipts { database: database()?, sequence })
-            }
+            Step::Everything => summary(None),
+            Step::Charters { from_version } => Some(Request::Charters { from_version: *from_version }),
+            Step::Database(database) => summary(Some(database)),
+            Step::Manifests(step) => Some(step.next()),
+            Step::Forks(database) => Some(Request::Forks { database: database.clone() }),
+            Step::Receipts(step) => Some(step.next()),
+            Step::Evidence { database, from } => Some(Request::Evidence { database: database.clone(), from: *from }),
+            Step::Releases { .. } => Some(Request::ReleaseLog { from: self.memory.log_position }),
             Step::Done => None,
         }
     }
@@ -98,143 +137,158 @@ impl Round {
     ///
     /// # Errors
     /// An answer to another question: the round is over.
-    pub fn take(&mut self, catalog: &Catalog, response: Response) -> Result<Vec<Announcement>, UnexpectedResponse> {
-        match (&mut self.step, response) {
-            (Step::Charters, Response::Documents(charters)) => {
-                self.step = Step::Log { pages: 0 };
-                Ok(charters.into_iter().map(Announcement::Charter).collect())
+    pub fn take(&mut self, machines: &Machines, response: Response) -> Result<Vec<Brought>, UnexpectedResponse> {
+        let taken = match (&mut self.step, response) {
+            (Step::Everything | Step::Database(_), Response::Same) => Ok(Taken::Over),
+            (Step::Everything, Response::Summary(theirs)) => {
+                self.plan(None, theirs);
+                Ok(Taken::Over)
             }
-            (Step::Log { pages }, Response::Announcements(entries)) => {
-                *pages += 1;
-                self.log_position += entries.len() as u64;
-                if entries.is_empty() || *pages == LOG_PAGES_PER_ROUND {
-                    self.databases = catalog.charter().databases.iter().map(|entry| entry.name.clone()).collect();
-                    self.begin_database();
+            (Step::Database(database), Response::Summary(theirs)) => {
+                let database = database.clone();
+                self.plan(Some(&database), theirs);
+                Ok(Taken::Over)
+            }
+            (Step::Charters { .. }, Response::Documents(charters)) => {
+                Ok(Taken::documents(charters.into_iter().map(Announcement::Charter).collect()))
+            }
+            (Step::Manifests(step), response) => step.take(machines, &mut self.memory, response),
+            (Step::Forks(_), Response::Documents(proofs)) => {
+                Ok(Taken::documents(proofs.into_iter().map(Announcement::Fork).collect()))
+            }
+            (Step::Receipts(step), response) => step.take(machines, &mut self.memory, &mut self.vain_count, response),
+            (Step::Evidence { from, .. }, Response::Announcements(entries)) => {
+                *from += entries.len() as u64;
+                Ok(Taken::documents(entries))
+            }
+            (Step::Releases { is_whole, .. }, Response::Announcements(entries)) => {
+                self.memory.log_position += entries.len() as u64;
+                if entries.is_empty() {
+                    self.memory.log_position = 0;
                 }
-                Ok(entries)
+                // Read on from where an earlier round stopped: what stands before may have changed.
+                let reads_again = entries.is_empty() && !std::mem::replace(is_whole, true);
+                Ok(if reads_again { Taken::AskOn } else { Taken::documents(entries) })
             }
-            (Step::Head, Response::Head(None)) => {
-                self.next_database();
-                Ok(Vec::new())
-            }
-            (Step::Head, Response::Head(Some(theirs))) => {
-                let reached = self.history(catalog).map_or(0, History::head_sequence);
-                if theirs.0 > reached {
-                    self.step = Step::Follow { theirs, reached, run: Vec::new(), pages: 0 };
-                } else {
-                    self.compare(catalog, theirs);
-                }
-                Ok(Vec::new())
-            }
-            (Step::Follow { theirs, run, pages, .. }, Response::Documents(page)) => {
-                if page.is_empty() {
-                    let theirs = *theirs;
-                    self.compare(catalog, theirs);
-                    return Ok(Vec::new());
-                }
-                run.extend(page);
-                *pages += 1;
-                Ok(vec![Announcement::Manifests(run.clone())])
-            }
-            (Step::LookForFork { from_sequence }, Response::Documents(manifests)) => {
-                if manifests.is_empty() {
-                    self.look_for_proofs(catalog);
-                    return Ok(Vec::new());
-                }
-                *from_sequence += manifests.len() as u64;
-                Ok(vec![Announcement::Manifests(manifests)])
-            }
-            (Step::Forks, Response::Documents(proofs)) => {
-                self.look_for_receipts(catalog);
-                Ok(proofs.into_iter().map(Announcement::Fork).collect())
-            }
-            (Step::Receipts, Response::Documents(receipts)) => {
-                self.next_database();
-                Ok(receipts.into_iter().map(Announcement::Receipt).collect())
-            }
-            _ => {
+            _ => Err(UnexpectedResponse),
+        };
+        match taken {
+            Ok(Taken::Bring(brought)) => return Ok(brought),
+            Ok(Taken::AskOn) if self.vain_count < VAIN_MAX => {}
+            Ok(Taken::AskOn | Taken::Over) => self.advance(machines),
+            Err(unexpected) => {
                 self.step = Step::Done;
-                Err(UnexpectedResponse)
+                return Err(unexpected);
             }
+        }
+        Ok(Vec::new())
+    }
+
+    /// How the machines took the last of what [`Round::take`] returned; not called if that was nothing.
+    pub fn told(&mut self, machines: &Machines, told: Result<(), &Refusal>) {
+        let is_over = match &mut self.step {
+            Step::Charters { from_version } => {
+                let next = machines.catalog.charter().version + 1;
+                let has_grown = next > *from_version;
+                *from_version = next;
+                !has_grown
+            }
+            Step::Manifests(step) => step.told(machines, &mut self.memory, told),
+            Step::Receipts(step) => step.told(machines, &mut self.memory, &mut self.vain_count),
+            Step::Releases { pages, .. } => {
+                *pages += 1;
+                *pages == LOG_PAGES_PER_ROUND
+            }
+            // Few documents, each replaced by the next: what is more than this is not honest.
+            Step::Evidence { from, .. } => *from >= EVIDENCE_PER_ROUND_MAX,
+            Step::Everything | Step::Database(_) | Step::Forks(_) | Step::Done => true,
+        };
+        if is_over || self.vain_count >= VAIN_MAX {
+            self.advance(machines);
         }
     }
 
-    /// How the machines took the last document of what [`Round::take`] returned; not called if that was nothing.
-    pub fn told(&mut self, catalog: &Catalog, told: Result<(), &Refusal>) {
-        let here = self.history(catalog).map_or(0, History::head_sequence);
-        match &mut self.step {
-            Step::Follow { theirs, reached, run, pages } => {
-                let shows_more = if here > *reached {
-                    let taken = usize::try_from(here - *reached).unwrap_or(usize::MAX);
-                    run.drain(..taken.min(run.len()));
-                    (*reached, *pages) = (here, 0);
-                    true
-                } else {
-                    // Otherwise it shows nothing that is of use here.
-                    told.is_err_and(|refusal| refusal.code == RefusalCode::Manifest)
-                };
-                if !shows_more || *pages == RUN_PAGES_MAX || *reached + run.len() as u64 >= theirs.0 {
-                    let theirs = *theirs;
-                    self.compare(catalog, theirs);
+    /// Puts the parts of another site's summary before what else is to be done, each once and in their order.
+    fn plan(&mut self, database: Option<&DatabaseName>, theirs: Summary) {
+        let parts: BTreeMap<Part, Digest> =
+            theirs.into_iter().filter(|(part, _)| part.database() == database).collect();
+        for (part, digest) in parts.into_iter().rev() {
+            self.tasks.push_front(Task::Look(part, digest));
+        }
+    }
+
+    /// Goes on to the next question.
+    fn advance(&mut self, machines: &Machines) {
+        self.step = Step::Done;
+        while self.vain_count < VAIN_MAX
+            && let Some(task) = self.tasks.pop_front()
+        {
+            match task {
+                Task::Look(part, theirs) => {
+                    if let Some(step) = self.look(machines, &part, theirs) {
+                        self.step = step;
+                        return;
+                    }
+                }
+                Task::Close { question, part, before } => {
+                    if context(machines, &part) == before {
+                        self.vain_count += 1;
+                        if !self.memory.is_unfinished(&part) {
+                            self.memory.note_in_vain(question);
+                        }
+                    }
                 }
             }
-            Step::LookForFork { from_sequence } => {
-                // Refused: the proof is made and spread, or the site shows rubbish.
-                if told.is_err() || *from_sequence > here {
-                    self.look_for_proofs(catalog);
-                }
+        }
+    }
+
+    /// How a part is asked for, if it differs and was not asked for in vain.
+    fn look(&mut self, machines: &Machines, part: &Part, theirs: Digest) -> Option<Step> {
+        let before = context(machines, part);
+        let question = known("question", &(part, theirs, before));
+        if machines.digest_of(part) == theirs || self.memory.was_in_vain(&question) {
+            return None;
+        }
+        let catalog = &machines.catalog;
+        let step = match part {
+            Part::Charters => Step::Charters { from_version: catalog.charter().version + 1 },
+            // Only what is in the charter: otherwise a site could invent databases.
+            Part::Database(database) => {
+                catalog.charter().database(database).map(|_| Step::Database(database.clone()))?
             }
-            Step::Charters | Step::Log { .. } | Step::Head | Step::Forks | Step::Receipts | Step::Done => {}
-        }
+            Part::Manifests(database) => Step::Manifests(ManifestsStep::new(database.clone())),
+            // A proof that was announced while this site was away is asked for, until one is here.
+            Part::Forks(database) => {
+                let is_known = catalog.history(database).is_some_and(|history| history.forks().next().is_some());
+                (!is_known).then(|| Step::Forks(database.clone()))?
+            }
+            Part::Receipts(database) => {
+                let head = catalog.history(database).map_or(0, History::head_sequence);
+                (head > 0).then(|| Step::Receipts(ReceiptsStep::new(database.clone())))?
+            }
+            Part::Evidence(database) => Step::Evidence { database: Some(database.clone()), from: 0 },
+            Part::Reports => Step::Evidence { database: None, from: 0 },
+            Part::Releases => Step::Releases { pages: 0, is_whole: self.memory.log_position == 0 },
+        };
+        self.tasks.push_front(Task::Close { question, part: part.clone(), before });
+        Some(step)
     }
+}
 
-    fn history<'a>(&self, catalog: &'a Catalog) -> Option<&'a History> {
-        catalog.history(self.databases.front()?)
-    }
-
-    fn begin_database(&mut self) {
-        self.step = if self.databases.is_empty() { Step::Done } else { Step::Head };
-    }
-
-    fn next_database(&mut self) {
-        self.databases.pop_front();
-        self.begin_database();
-    }
-
-    fn compare(&mut self, catalog: &Catalog, (their_head, their_digest): (u64, Digest)) {
-        let is_other_branch = self.history(catalog).is_some_and(|history| {
-            let agrees = history.manifest(their_head).map(Signed::digest) == Some(their_digest);
-            !agrees && history.forks().next().is_none() && history.head_sequence() > 0
-        });
-        if is_other_branch {
-            self.step = Step::LookForFork { from_sequence: 1 };
-        } else {
-            self.look_for_proofs(catalog);
-        }
-    }
-
-    /// A proof that was announced while this site was away is asked for, until one is here: one is an alarm.
-    fn look_for_proofs(&mut self, catalog: &Catalog) {
-        let is_known = self.history(catalog).is_some_and(|history| history.forks().next().is_some());
-        if is_known {
-            self.look_for_receipts(catalog);
-        } else {
-            self.step = Step::Forks;
-        }
-    }
-
-    /// Receipts of the newest snapshot are what decides whether it is durable; older ones came with their news.
-    fn look_for_receipts(&mut self, catalog: &Catalog) {
-        let (sequence, ours) = self.history(catalog).map_or((0, 0), |history| {
-            let sequence = history.head_sequence();
-            (sequence, history.receipts(sequence).count())
-        });
-        if sequence > 0 && ours < catalog.charter().active_sites().count() {
-            self.step = Step::Receipts;
-        } else {
-            self.next_database();
-        }
-    }
+/// All that decides whether documents of a part are taken here. If it has not changed, nothing was brought; and a question
+/// that brought nothing brings nothing while it stays as it is.
+fn context(machines: &Machines, part: &Part) -> Digest {
+    let charters = machines.digest_of(&Part::Charters);
+    let around = match part {
+        Part::Charters => charters,
+        Part::Releases | Part::Reports => machines.digest(None),
+        Part::Database(database)
+        | Part::Manifests(database)
+        | Part::Forks(database)
+        | Part::Receipts(database)
+        | Part::Evidence(database) => machines.digest(Some(database)),
+    };
+    known("context", &(charters, around))
 }
 
 #[cfg(test)]

@@ -59,13 +59,10 @@ impl Queue {
 
     /// What is lacking of one database.
     pub fn of_database<'a>(&'a self, database: &'a DatabaseName) -> impl Iterator<Item = &'a ShardName> {
-        let first = ShardName {
-            database: database.clone(),
-            stripe_number: 0,
-            shard_index: 0,
-            root: shard_codec::Digest::from_bytes([0; 32]),
-        };
-        self.lacks.range(first..).map(|(shard, _lack)| shard).take_while(move |shard| shard.database == *database)
+        self.lacks
+            .range(ShardName::first(database)..)
+            .map(|(shard, _lack)| shard)
+            .take_while(move |shard| shard.database == *database)
     }
 
     /// Failures so far of a shard that is lacking.

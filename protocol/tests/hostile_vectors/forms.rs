@@ -3,9 +3,11 @@
 use protocol::armor::armor;
 use protocol::cbor;
 use protocol::contents::{ChunkPlace, ChunkRun, ContentsRoot, Item};
+use protocol::wire::summary::Part;
 use protocol::wire::{Request, Response};
 use serde::Serialize;
 use serde_bytes::ByteBuf;
+use shard_codec::Digest;
 
 use super::{Attack, Envelope, file, root, stream};
 use crate::fixture::{State, database};
@@ -22,6 +24,8 @@ pub(super) fn encodings() -> Vec<Attack> {
     let one = state.snapshot(None, 1);
     let head = cbor::encode(&Request::Head { database: database() });
     let charters = cbor::encode(&Request::Charters { from_version: 1 });
+    let digest = Digest::from_bytes([7; 32]);
+    let summary = cbor::encode(&Response::Summary(vec![(Part::Charters, digest)]));
     let trailing = |bytes: &[u8]| [bytes, &[0]].concat();
     let deep = |kind| ("deep-nesting", kind, kind, vec![0x81; 20_000]);
     let giant = |case, kind, header: u8| {
@@ -69,6 +73,8 @@ pub(super) fn encodings() -> Vec<Attack> {
             "request",
             replaced(&charters, b"\xa1lfrom_version\x01", b"\xa2lfrom_version\x01eadmin\xf5"),
         ),
+        ("unknown-variant", "part", "response", replaced(&summary, b"hcharters", b"hcharterz")),
+        ("truncated", "digest", "response", replaced(&summary, b"X\x20\x07", b"X\x1f")),
         ("unknown-variant", "request", "request", b"\xa1fdelete\xa0".to_vec()),
         ("name-with-a-slash", "request", "request", replaced(&head, b"land-register", b"../../etc/pwd")),
         giant("order", "release-order", 0x5b),

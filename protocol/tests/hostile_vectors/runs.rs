@@ -61,10 +61,13 @@ pub(super) fn runs() -> Vec<Attack> {
         cbor::encode(&Request::Announce(Announcement::Manifests(many)))
     };
     let documents = cbor::encode(&Response::Documents(vec![ByteBuf::new(); PAGE_ENTRIES_MAX + 1]));
+    let database = crate::fixture::database();
+    let sequences = cbor::encode(&Request::ReceiptsOf { database, sequences: vec![1; PAGE_ENTRIES_MAX + 1] });
     let later = "announcement-after-a-new-writer";
     vec![
         ("run-too-many-entries", "announcement", "announcement", entries(PAGE_ENTRIES_MAX + 1)),
         ("run-too-many-entries", "documents", "response", documents),
+        ("run-too-many-entries", "sequences", "request", sequences),
         ("run-too-many-entries", "none", "announcement", entries(0)),
         ("run-gap", "one-left-out", later, announcement(&[one, three])),
         ("run-gap", "one-twice", later, announcement(&[one, one])),

@@ -3,10 +3,12 @@
 
 use protocol::catalog::Catalog;
 use protocol::document::{Manifest, Receipt};
+use protocol::host::Machines;
 use protocol::identifier::DatabaseName;
 use protocol::machine::{Announcement, RecordKind, SiteKeys};
 use protocol::signature::Signed;
 use protocol::wire::{Request, Response};
+use shard_codec::Digest;
 
 use super::config::Lie;
 use super::sim_disk::{Bytes, Disk};
@@ -41,7 +43,7 @@ impl Liar {
 
     /// What it shows instead of the truth.
     #[must_use]
-    pub fn shows(&self, now: Time, to: NodeId, catalog: &Catalog, request: &Request) -> Option<Response> {
+    pub fn shows(&self, now: Time, to: NodeId, machines: &Machines, request: &Request) -> Option<Response> {
         if self.lies(now, Lie::FalseMissing)
             && let Request::MissingShards { roots } = request
         {
@@ -50,11 +52,18 @@ impl Liar {
         if !self.lies(now, Lie::Equivocate) || to.0.is_multiple_of(2) {
             return None;
         }
-        let first = |database: &DatabaseName| catalog.history(database).and_then(|history| history.manifest(1));
+        // Whoever asks must not think that it knows the same.
+        if let Request::Summary { database, .. } = request {
+            let mut parts = machines.summary(database.as_ref());
+            parts.iter_mut().for_each(|(_part, digest)| *digest = Digest::of(digest.as_bytes()));
+            return Some(Response::Summary(parts));
+        }
+        let first =
+            |database: &DatabaseName| machines.catalog.history(database).and_then(|history| history.manifest(1));
         if let Request::Head { database } = request {
             return Some(Response::Head(first(database).map(|first: &Signed<Manifest>| (1, first.digest()))));
         }
-        if let Request::Receipts { .. } | Request::Forks { .. } = request {
+        if let Request::Receipts { .. } | Request::ReceiptsOf { .. } | Request::Forks { .. } = request {
             return Some(Response::Documents(Vec::new()));
         }
         None

@@ -87,6 +87,7 @@ impl Message {
                     Request::PresentOrder { order } => order.len(),
                     Request::MissingShards { roots } => 32 * roots.len(),
                     Request::Announce(announcement) => bytes_of_announcement(announcement),
+                    Request::ReceiptsOf { sequences, .. } => 5 * sequences.len(),
                     Request::Charters { .. }
                     | Request::Head { .. }
                     | Request::Manifests { .. }
@@ -96,9 +97,13 @@ impl Message {
                     | Request::ShardRange { .. }
                     | Request::Columns { .. }
                     | Request::Audit(_)
+                    | Request::Evidence { .. }
                     | Request::Share { .. }
                     | Request::ReleaseLog { .. }
-                    | Request::Forks { .. } => 0,
+                    | Request::Forks { .. }
+                    | Request::Summary { .. }
+                    | Request::ReceiptSpans { .. }
+                    | Request::ReceiptSpan { .. } => 0,
                 };
                 (payload, body)
             }
@@ -106,14 +111,15 @@ impl Message {
                 let payload = match response {
                     Response::Documents(documents) => documents.iter().map(|document| document.len()).sum(),
                     Response::Announcements(entries) => entries.iter().map(bytes_of_announcement).sum(),
-                    Response::Missing(roots) => 32 * roots.len(),
+                    Response::Missing(roots) | Response::Digests(roots) => 32 * roots.len(),
+                    Response::Summary(parts) => 64 * parts.len(),
                     Response::Published { receipt, missing } => {
                         receipt.as_ref().map_or(0, |receipt| receipt.len()) + 32 * missing.len()
                     }
                     Response::Share { sealed, .. } => sealed.len(),
                     Response::Audited(answer) => answer.len(),
                     Response::Refused(refusal) => refusal.message.len(),
-                    Response::Done | Response::Head(_) | Response::Body { .. } => 0,
+                    Response::Done | Response::Head(_) | Response::Body { .. } | Response::Same => 0,
                 };
                 (payload, body)
             }

@@ -195,5 +195,8 @@ pub const fn name_of_response(response: &Response) -> &'static str {
         Response::Published { .. } => "published",
         Response::Share { .. } => "share",
         Response::Refused(Refusal { .. }) => "refused",
+        Response::Same => "same",
+        Response::Summary(_) => "summary",
+        Response::Digests(_) => "digests",
     }
 }

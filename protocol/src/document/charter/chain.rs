@@ -150,7 +150,7 @@ impl CharterChain {
     }
 
     /// All versions, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Signed<Charter>> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Signed<Charter>> {
         std::iter::once(&self.genesis).chain(&self.later)
     }
 }

@@ -16,11 +16,18 @@ pub(super) fn page(documents: impl Iterator<Item = Vec<u8>>) -> Response {
 
 /// As many entries of the release log as one answer may hold.
 pub(super) fn log_page<'a>(entries: impl Iterator<Item = &'a LogEntry>) -> Response {
-    let encoded = entries.map(|entry| match entry {
-        LogEntry::Order(order) => (Announcement::Order as fn(ByteBuf) -> Announcement, order.encode()),
-        LogEntry::Notice(notice) => (Announcement::Notice as fn(ByteBuf) -> Announcement, notice.encode()),
-    });
-    let fitting = fitting(encoded, |(_kind, document)| document.len());
+    announcements(entries.map(|entry| match entry {
+        LogEntry::Order(order) => (Announcement::Order as Kind, order.encode()),
+        LogEntry::Notice(notice) => (Announcement::Notice as Kind, notice.encode()),
+    }))
+}
+
+/// Makes an announcement of a document.
+pub(crate) type Kind = fn(ByteBuf) -> Announcement;
+
+/// As many documents of several kinds as one answer may hold.
+pub(super) fn announcements(documents: impl Iterator<Item = (Kind, Vec<u8>)>) -> Response {
+    let fitting = fitting(documents, |(_kind, document)| document.len());
     Response::Announcements(fitting.into_iter().map(|(kind, document)| kind(document.into())).collect())
 }
 

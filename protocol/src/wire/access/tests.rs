@@ -29,6 +29,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::ShardRange { root, offset: 0, bytes: 1 },
         Request::Columns { database: database(), stripe_number: 1, shard_index: 0, root, columns: None },
         Request::Audit(challenge()),
+        Request::Evidence { database: Some(database()), from: 0 },
         Request::MissingShards { roots: vec![root] },
         Request::Publish { manifest: bytes(), sealed_share: None },
         Request::PresentOrder { order: bytes() },
@@ -36,6 +37,10 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::ReleaseLog { from: 0 },
         Request::Forks { database: database() },
         Request::Announce(Announcement::Manifests(vec![bytes()])),
+        Request::Summary { database: Some(database()), digest: root },
+        Request::ReceiptSpans { database: database(), from_span: 0 },
+        Request::ReceiptSpan { database: database(), span: 0 },
+        Request::ReceiptsOf { database: database(), sequences: vec![1] },
     ];
     all.into_iter().map(|request| (request.name(), request)).collect()
 }
@@ -62,6 +67,7 @@ fn the_table() {
         ("shard-range", "no yes yes yes yes no"),
         ("columns", "yes no no no no no"),
         ("audit", "yes no no no no no"),
+        ("evidence", "yes no no no no no"),
         ("missing-shards", "yes yes yes no no no"),
         ("publish", "no yes yes no no no"),
         ("present-order", "yes yes yes yes yes yes"),
@@ -69,6 +75,10 @@ fn the_table() {
         ("release-log", "yes no no no no no"),
         ("forks", "yes yes no yes no no"),
         ("announce", "yes yes yes no no no"),
+        ("summary", "yes no no no no no"),
+        ("receipt-spans", "yes no no no no no"),
+        ("receipt-span", "yes no no no no no"),
+        ("receipts-of", "yes no no no no no"),
     ];
     let requests = requests();
     assert_eq!(requests.len(), table.len());

@@ -9,8 +9,8 @@ const OUTPUTS_MAX: usize = 512;
 const WAITING_MAX: usize = 4_096;
 /// Events that wait at the most, for each pair of nodes.
 const EVENTS_PER_PAIR_MAX: usize = 256;
-/// Manifests of which receipts may follow each other: nothing, one of shards and share, both.
-const RECEIPTS_OF_A_SITE_MAX: usize = 2;
+/// Receipts of one site for one snapshot that may follow each other: share, shards, both.
+const RECEIPTS_OF_A_SITE_MAX: usize = 3;
 /// Proofs of one database at the most.
 const FORKS_MAX: usize = protocol::catalog::fork::FORKS_MAX;
 

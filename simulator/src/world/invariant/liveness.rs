@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::document::SiteState;
+use protocol::document::{Receipt, SiteState};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::placement::durability;
 use protocol::release::LogEntry;
@@ -17,8 +17,8 @@ use crate::world::sim_site::SimSite;
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Head {
     digest: Option<Digest>,
-    /// Who holds the shards, and who a share.
-    receipts: BTreeSet<(String, bool, bool)>,
+    /// Of every snapshot who holds the shards, and who a share.
+    receipts: BTreeSet<(u64, String, bool, bool)>,
     is_forked: bool,
 }
 
@@ -52,8 +52,9 @@ fn knowledge(scene: &Scene<'_>, site: &SimSite, vouched: &BTreeSet<&DatabaseName
         if history.forks().next().is_some() {
             return Head { is_forked: true, ..Head::default() }; // which branch a site follows is for people to decide
         }
-        let receipts = history.receipts(history.head_sequence()).map(Signed::document);
-        let receipts = receipts.map(|one| (one.site.to_string(), one.holds_shards, one.holds_share)).collect();
+        let receipts = (1..=history.head_sequence()).flat_map(|sequence| history.receipts(sequence));
+        let said = |one: &Receipt| (one.sequence, one.site.to_string(), one.holds_shards, one.holds_share);
+        let receipts = receipts.map(|signed| said(signed.document())).collect();
         Head { digest: history.head().map(Signed::digest), receipts, is_forked: false }
     };
     let log = machines.release.log().iter().map(|entry| match entry {

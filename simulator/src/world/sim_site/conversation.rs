@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use protocol::host::Round;
+use protocol::host::{Brought, Dialogue, Input, PAUSE_MIN_MS, Round};
 use protocol::machine::Announcement;
 use protocol::wire::{Refusal, Request, Response};
 
@@ -11,14 +11,9 @@ use super::{Effect, Job, Origin, SimSite, Wake};
 use crate::world::sim_network::{Call, Message, Owner};
 use crate::world::trace::{NodeId, TraceEvent};
 use crate::world::virtual_clock::Time;
-use protocol::host::Input;
 
 /// Announcements that wait for one slow site; beyond them it asks.
 const BACKLOG: usize = 1_024;
-/// Pause between two rounds of questions to one site.
-const ROUND_MS: u64 = 5_000;
-/// A site that was started again has its log in another order, so every so many rounds it is read from the beginning.
-const ROUNDS_OF_ONE_LOG: u64 = 12;
 /// Pause before a site that did not answer is called again.
 const PAUSE_AFTER_FAILURE_MS: u64 = 2_000;
 
@@ -27,7 +22,7 @@ enum Stage {
     /// A question is under way.
     Asking(Round),
     /// The machines take what an answer brought.
-    Telling { round: Round, rest: VecDeque<Announcement> },
+    Telling { round: Round, rest: VecDeque<Brought> },
     /// News is waited for until the next round.
     Listening { until: Time },
     /// News is under way.
@@ -43,8 +38,7 @@ enum Stage {
 pub(super) struct Conversation {
     stage: Stage,
     news: VecDeque<Announcement>,
-    log_position: u64,
-    rounds: u64,
+    dialogue: Dialogue,
     /// The call under way.
     number: u64,
     /// When something must happen.
@@ -69,8 +63,7 @@ impl SimSite {
             let conversation = Conversation {
                 stage: Stage::Moving,
                 news: VecDeque::new(),
-                log_position: 0,
-                rounds: 0,
+                dialogue: Dialogue::default(),
                 number: 0,
                 deadline: now,
                 armed: None,
@@ -97,24 +90,22 @@ impl SimSite {
     }
 
     fn begin_round(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
-        let Some(conversation) = self.conversation(peer) else { return };
-        if conversation.rounds.is_multiple_of(ROUNDS_OF_ONE_LOG) {
-            conversation.log_position = 0;
-        }
-        conversation.rounds += 1;
-        let round = Round::new(conversation.log_position);
+        let Some(process) = &mut self.process else { return };
+        let Some(conversation) = process.conversations.get_mut(&peer) else { return };
+        let round = conversation.dialogue.begin(&process.machines);
         self.ask_on(now, peer, round, out);
     }
 
     fn ask_on(&mut self, now: Time, peer: NodeId, round: Round, out: &mut Vec<Effect>) {
-        let Some(process) = &self.process else { return };
-        match round.next(&process.machines.catalog) {
+        let Some(process) = &mut self.process else { return };
+        match round.next(&process.machines) {
             Some(request) => {
                 let deadline = self.call(now, peer, request, out);
                 self.set_stage(peer, Stage::Asking(round), deadline, out);
             }
             None => {
-                let until = now.plus_ms(ROUND_MS);
+                let Some(conversation) = process.conversations.get_mut(&peer) else { return };
+                let until = now.plus_ms(conversation.dialogue.ended(&process.machines, round));
                 self.listen(now, peer, until, out);
             }
         }
@@ -183,13 +174,11 @@ impl SimSite {
 
     fn take(&mut self, now: Time, peer: NodeId, mut round: Round, response: Response, out: &mut Vec<Effect>) {
         let Some(process) = &mut self.process else { return };
-        let Ok(announcements) = round.take(&process.machines.catalog, response) else {
-            return self.pause(now, peer, true, out);
+        let Ok(brought) = round.take(&process.machines, response) else {
+            // It is over: there is no next question.
+            return self.ask_on(now, peer, round, out);
         };
-        if let Some(conversation) = process.conversations.get_mut(&peer) {
-            conversation.log_position = round.log_position();
-        }
-        let mut rest: VecDeque<Announcement> = announcements.into();
+        let mut rest: VecDeque<Brought> = brought.into();
         match rest.pop_front() {
             Some(first) => {
                 self.set_stage(peer, Stage::Telling { round, rest }, Time(u64::MAX), out);
@@ -199,9 +188,9 @@ impl SimSite {
         }
     }
 
-    fn tell(&mut self, peer: NodeId, announcement: Announcement) {
+    fn tell(&mut self, peer: NodeId, brought: Brought) {
         if let Some(process) = &mut self.process {
-            let input = Input::announced(Some(protocol::machine::Ticket(0)), announcement);
+            let input = Input::brought(Some(protocol::machine::Ticket(0)), brought);
             process.queue.push_back((Origin::Conversation(peer), Job::Handle(input)));
         }
     }
@@ -217,7 +206,7 @@ impl SimSite {
                 }
                 None => {
                     let Some(process) = &self.process else { return };
-                    round.told(&process.machines.catalog, told.as_ref().copied());
+                    round.told(&process.machines, told.as_ref().copied());
                     self.ask_on(now, peer, round, out);
                 }
             },
@@ -250,18 +239,20 @@ impl SimSite {
             return;
         }
         match std::mem::replace(&mut conversation.stage, Stage::Moving) {
-            Stage::Asking(_round) => {
+            Stage::Asking(round) => {
                 conversation.number = 0;
+                conversation.dialogue.failed(Some(round));
                 out.push(Effect::Trace(TraceEvent::TimedOut));
                 self.pause(now, peer, true, out);
             }
             Stage::Announcing { .. } => {
                 conversation.number = 0;
+                conversation.dialogue.failed(None);
                 out.push(Effect::Trace(TraceEvent::TimedOut));
                 self.pause(now, peer, false, out);
             }
             Stage::Pausing { then_listen: true } => {
-                let until = now.plus_ms(ROUND_MS);
+                let until = now.plus_ms(PAUSE_MIN_MS);
                 self.listen(now, peer, until, out);
             }
             Stage::Pausing { then_listen: false } | Stage::Listening { .. } | Stage::Moving => {

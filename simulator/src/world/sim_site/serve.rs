@@ -75,10 +75,10 @@ impl SimSite {
         out: &mut Vec<Effect>,
     ) -> Option<Result<Answer, Refusal>> {
         let machines = &self.process.as_ref()?.machines;
-        if let Some(lie) = self.liar.as_ref().and_then(|liar| liar.shows(now, node, &machines.catalog, request)) {
+        if let Some(lie) = self.liar.as_ref().and_then(|liar| liar.shows(now, node, machines, request)) {
             return Some(Ok(Answer::Now(lie, None)));
         }
-        if let Some(response) = answer(&machines.catalog, &machines.release, request) {
+        if let Some(response) = answer(machines, request) {
             return Some(Ok(Answer::Now(response, None)));
         }
         if let Request::PutShard { database, shard_index, root, .. } = request {
@@ -191,9 +191,14 @@ impl SimSite {
             | Request::ShardRange { .. }
             | Request::Columns { .. }
             | Request::Audit(_)
+            | Request::Evidence { .. }
             | Request::MissingShards { .. }
             | Request::ReleaseLog { .. }
-            | Request::Forks { .. } => return, // answered before
+            | Request::Forks { .. }
+            | Request::Summary { .. }
+            | Request::ReceiptSpans { .. }
+            | Request::ReceiptSpan { .. }
+            | Request::ReceiptsOf { .. } => return, // answered before
         };
         self.handle(now, origin, input, out);
     }
@@ -233,7 +238,10 @@ impl SimSite {
             | Response::Head(_)
             | Response::Body { .. }
             | Response::Missing(_)
-            | Response::Audited(_) => {}
+            | Response::Audited(_)
+            | Response::Same
+            | Response::Summary(_)
+            | Response::Digests(_) => {}
         }
         out.push(Effect::Send { to: node, message: Message::Response { call, response, body } });
     }
