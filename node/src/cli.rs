@@ -16,6 +16,7 @@ mod restore;
 mod scrub;
 mod site;
 mod snapshots;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -72,6 +73,12 @@ enum Command {
     Order(order::OrderCommand),
     /// Restore a database under a release order.
     Restore(restore::RestoreArguments),
+    /// How it stands, on one screen: every database, every site, what is being mended.
+    #[command(after_help = "Example: legation status --dir /var/lib/legation")]
+    Status(watch::WatchArguments),
+    /// What is wrong and what to do next, in plain words; the exit code is that of the worst.
+    #[command(after_help = "Example: legation doctor --dir /var/lib/legation")]
+    Doctor(watch::WatchArguments),
     /// Found a state on this machine, lose its home and two more sites, and restore.
     Demo(demo::DemoArguments),
 }
@@ -93,6 +100,8 @@ pub fn run() -> ExitCode {
         Command::Verify(arguments) => snapshots::run_verify(&arguments, &passphrases, &output),
         Command::Order(command) => order::run(command, &passphrases, &output),
         Command::Restore(arguments) => restore::run(&arguments, &passphrases, &output),
+        Command::Status(arguments) => watch::status(&arguments, &output),
+        Command::Doctor(arguments) => watch::doctor(&arguments, &output),
         Command::Demo(arguments) => demo::run(&arguments, &output),
     };
     match result {

@@ -8,6 +8,7 @@
 
 pub mod driver;
 mod help;
+mod http;
 pub mod inspect;
 #[cfg(feature = "test-hooks")]
 mod lie;
@@ -25,9 +26,13 @@ use protocol::document::CharterChain;
 use protocol::host::Pace;
 use protocol::machine::SiteKeys;
 
+use crate::clock;
+use crate::heard::Heard;
 use crate::network::{Mesh, MeshError, MeshOptions};
 use crate::shard_store::{OpenReport, ScrubOptions, ScrubProgress, ShardStore, StoreOptions};
+use crate::status::Expectations;
 use driver::{Driver, DriverError};
+pub use http::SOCKET as STATUS_SOCKET;
 #[cfg(feature = "test-hooks")]
 pub use lie::Lie;
 
@@ -43,6 +48,11 @@ pub enum StartError {
     /// The shard store.
     #[error(transparent)]
     Store(#[from] crate::shard_store::OpenError),
+    /// The status cannot be served.
+    #[error(
+        "the status cannot be served: {0}; is the address of --http free, and may files be made in the site's folder?"
+    )]
+    Http(std::io::Error),
     /// The charter has no place for this site.
     #[error("site {name} is not an active site of charter version {version}: {hint}")]
     NotInCharter {
@@ -66,6 +76,10 @@ pub struct SiteOptions {
     pub pace: Pace,
     /// How the site reads its store through.
     pub scrub: ScrubOptions,
+    /// Where the status is served besides the socket in the site's folder.
+    pub http: Option<std::net::SocketAddr>,
+    /// How fresh the databases must be.
+    pub expectations: Expectations,
     /// What the site does wrong, on purpose.
     #[cfg(feature = "test-hooks")]
     pub lie: Option<Lie>,
@@ -110,12 +124,22 @@ impl Site {
         let listen = if options.listen.is_empty() { listen } else { options.listen.clone() };
         let (mesh, events) = Mesh::start(&mesh_keys.identity, &MeshOptions { listen }).await?;
         let server = server::Server::new(driver.clone(), store.clone(), &mesh_keys, &options);
+        let (heard, me) = (Heard::default(), name.clone());
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(strangers::guard(driver.clone(), mesh.clone(), events));
         tasks.spawn(server.run(mesh.accept()?));
-        tasks.spawn(spread::run(driver.clone(), mesh.clone(), name, outlets.announcements));
+        tasks.spawn(spread::run(driver.clone(), mesh.clone(), name, outlets.announcements, heard.clone()));
         tasks.spawn(work::run(driver.clone(), mesh.clone(), store.clone(), mesh_keys, outlets.work));
         tasks.spawn(driver.clone().keep_time());
+        let watcher = http::Watcher {
+            driver: driver.clone(),
+            store: store.clone(),
+            me,
+            heard,
+            expectations: Arc::new(options.expectations),
+            started_ms: clock::now_ms(),
+        };
+        tasks.spawn(http::serve(watcher, dir, options.http).await.map_err(StartError::Http)?);
         let teller = driver.clone();
         let found = move |shard, verification| scrub::report(&teller, &shard, verification);
         tasks.spawn(scrub::run(store.clone(), options.scrub, scrub::START_AFTER, found));

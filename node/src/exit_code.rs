@@ -40,6 +40,26 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
+    /// The code of a number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.number() == number)
+    }
+
+    /// All of them, by number.
+    pub const ALL: [Self; 10] = [
+        Self::Success,
+        Self::Unexpected,
+        Self::Usage,
+        Self::Refused,
+        Self::NotDurable,
+        Self::SitesUnreachable,
+        Self::IntegrityFault,
+        Self::Fork,
+        Self::LocalStorage,
+        Self::WrongKey,
+    ];
+
     /// The number the operating system sees.
     #[must_use]
     pub const fn number(self) -> u8 {

@@ -13,6 +13,7 @@ pub mod entropy;
 pub mod exit_code;
 #[cfg(feature = "test-hooks")]
 pub mod fault_point;
+pub mod heard;
 pub mod keystore;
 pub mod machine_state;
 pub mod network;
@@ -20,3 +21,4 @@ pub mod pipeline;
 pub mod progress;
 pub mod redb_file;
 pub mod shard_store;
+pub mod status;

@@ -403,6 +403,12 @@ impl ShardStore {
         self.inner.ledger().stored_bytes_by_database()
     }
 
+    /// Free space of the file system in bytes, if it tells.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.inner.files.free_bytes().ok()
+    }
+
     /// Shards claimed.
     #[must_use]
     pub fn count(&self) -> u64 {

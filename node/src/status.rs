@@ -362,10 +362,15 @@ fn of_repair(sources: &Sources<'_>) -> RepairStatus {
 fn of_audit(charter: &Charter, sources: &Sources<'_>) -> AuditStatus {
     let interval_ms = sources.machines.audit.options().interval_ms;
     let auditors = (charter.active_sites().count() as u64).saturating_sub(1);
-    let leaves: u64 = sources.machines.catalog.histories().map(|(_database, history)| {
-        let mine = history.kept_stripes().iter().filter(|stripe| stripe.live.shard_at(sources.me).is_some());
-        mine.map(|stripe| (stripe.live.layout.shard_bytes() as u64).div_ceil(LEAF_BYTES)).sum::<u64>()
-    }).sum();
+    let leaves: u64 = sources
+        .machines
+        .catalog
+        .histories()
+        .map(|(_database, history)| {
+            let mine = history.kept_stripes().iter().filter(|stripe| stripe.live.shard_at(sources.me).is_some());
+            mine.map(|stripe| (stripe.live.layout.shard_bytes() as u64).div_ceil(LEAF_BYTES)).sum::<u64>()
+        })
+        .sum();
     let needed = coverage::challenges_to_find(SHOWN_LOSS_PPM, SHOWN_PROBABILITY_PPM);
     AuditStatus {
         auditor_count: auditors,

@@ -148,6 +148,8 @@ pub struct Repair {
     totals: Totals,
     /// The state of the evidence by which the queue was ranked.
     ranked_at: u64,
+    /// Since when something is lacking, and how much had been mended then.
+    busy: Option<(Timestamp, u64)>,
 }
 
 impl Repair {
@@ -155,7 +157,15 @@ impl Repair {
     #[must_use]
     pub fn new(options: RepairOptions) -> Self {
         let (sweep, queue) = (Sweep::default(), Queue::default());
-        Self { options, sweep, queue, declarations: BTreeMap::new(), totals: Totals::default(), ranked_at: 0 }
+        Self {
+            options,
+            sweep,
+            queue,
+            declarations: BTreeMap::new(),
+            totals: Totals::default(),
+            ranked_at: 0,
+            busy: None,
+        }
     }
 
     /// How it works.
@@ -174,6 +184,16 @@ impl Repair {
     #[must_use]
     pub const fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// The time until nothing is lacking in milliseconds, at the speed since it began to lack; `None` if nothing is, or
+    /// nothing was mended yet.
+    #[must_use]
+    pub fn eta_ms(&self, now: Timestamp) -> Option<u64> {
+        let (since, mended_before) = self.busy?;
+        let mended = self.totals.mended_count.checked_sub(mended_before)?;
+        let elapsed_ms = now.unix_ms().saturating_sub(since.unix_ms());
+        elapsed_ms.saturating_mul(self.queue.len() as u64).checked_div(mended)
     }
 
     /// Whether the whole store was looked through since the start.
@@ -196,6 +216,7 @@ impl Repair {
             self.hurry(now, catalog, evidence, keys);
         }
         self.declare(now, catalog, evidence, keys, &mut outputs);
+        self.busy = if self.queue.is_empty() { None } else { self.busy.or(Some((now, self.totals.mended_count))) };
         let bytes_per_second = self.options.bytes_per_second;
         while self.queue.in_work() < self.options.jobs_max {
             let Some(shard) = self.queue.next(now) else { break };

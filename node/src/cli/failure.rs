@@ -111,6 +111,7 @@ impl From<CallError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
+            StartError::Http(_) => Self::new(ExitCode::LocalStorage, error),
             StartError::Mesh(error) => error.into(),
             StartError::Driver(_) | StartError::Store(_) => Self::new(ExitCode::LocalStorage, error),
             StartError::NotInCharter { .. } => Self::refused(error),

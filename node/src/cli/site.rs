@@ -1,10 +1,11 @@
 //! `legation site`: a machine that holds shards and shares.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use protocol::document::{JoinRequest, Roles, Site, SiteKind, SiteState};
-use protocol::identifier::SiteName;
+use protocol::identifier::{DatabaseName, SiteName};
 use protocol::signature::Signed;
 use serde_json::json;
 
@@ -14,6 +15,7 @@ use super::{Failure, Output, documents, runtime, scrub};
 use crate::daemon::{self, SiteOptions};
 use crate::keystore::read_key_header;
 use crate::shard_store::{ScrubOptions, StoreOptions};
+use crate::status::Expectations;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -109,6 +111,13 @@ pub(super) struct RunArguments {
     scrub_days: u64,
     #[command(flatten)]
     pace: PaceArguments,
+    /// Serve /status, /metrics (Prometheus) and /healthz here, as in 127.0.0.1:9640. Whoever reaches it may read it.
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<std::net::SocketAddr>,
+    /// How old the newest snapshot of a database may become before it is an alarm, as in 26h or land-register=2h; may be
+    /// given several times.
+    #[arg(long, value_name = "[DATABASE=]TIME", value_parser = parse_age)]
+    age_max: Vec<(Option<DatabaseName>, Duration)>,
 }
 
 fn key_path(dir: &Path) -> PathBuf {
@@ -177,6 +186,8 @@ fn serve(arguments: &RunArguments, passphrases: &Passphrases, output: &Output) -
         listen: arguments.listen.clone(),
         store,
         pace: arguments.pace.pace(),
+        http: arguments.http,
+        expectations: expectations(&arguments.age_max),
         scrub: ScrubOptions::once_in_days(arguments.scrub_days),
         #[cfg(feature = "test-hooks")]
         lie: daemon::Lie::from_environment(),
@@ -194,6 +205,26 @@ fn serve(arguments: &RunArguments, passphrases: &Passphrases, output: &Output) -
             () = site.failed() => Err(Failure::unexpected("a task of the site ended; see the log")),
         }
     })
+}
+
+fn parse_age(text: &str) -> Result<(Option<DatabaseName>, Duration), String> {
+    let (database, age) = match text.split_once('=') {
+        Some((name, age)) => (Some(name.parse::<DatabaseName>().map_err(|error| error.to_string())?), age),
+        None => (None, text),
+    };
+    let age = humantime::parse_duration(age).map_err(|error| format!("{error}; write 26h or land-register=2h"))?;
+    Ok((database, age))
+}
+
+fn expectations(ages: &[(Option<DatabaseName>, Duration)]) -> Expectations {
+    let mut expectations = Expectations::default();
+    for (database, age) in ages {
+        match database {
+            Some(database) => drop(expectations.of_database.insert(database.clone(), *age)),
+            None => expectations.everywhere = *age,
+        }
+    }
+    expectations
 }
 
 fn show(dir: &Path, output: &Output) -> Result<(), Failure> {

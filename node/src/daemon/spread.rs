@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 
 use super::driver::Driver;
+use crate::heard::Heard;
 use crate::network::{CallError, Link, Mesh};
 
 /// Announcements that wait for one slow site; beyond them it asks.
@@ -25,7 +26,13 @@ const LOOK: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 
 /// Runs one task a site, and begins anew when the charter changes the sites.
-pub(super) async fn run(driver: Driver, mesh: Mesh, me: SiteName, mut announcements: mpsc::Receiver<Announcement>) {
+pub(super) async fn run(
+    driver: Driver,
+    mesh: Mesh,
+    me: SiteName,
+    mut announcements: mpsc::Receiver<Announcement>,
+    heard: Heard,
+) {
     let (news, _) = broadcast::channel(BACKLOG);
     let mut version = 0;
     let mut tasks = JoinSet::new();
@@ -40,7 +47,7 @@ pub(super) async fn run(driver: Driver, mesh: Mesh, me: SiteName, mut announceme
             let sites: Vec<Site> = driver.read(|machines| machines.catalog.charter().active_sites().cloned().collect());
             for site in sites.into_iter().filter(|site| site.name != me) {
                 let link = Link::new(mesh.clone(), &site);
-                tasks.spawn(serve_site(driver.clone(), link, news.subscribe()));
+                tasks.spawn(serve_site(driver.clone(), link, news.subscribe(), heard.clone()));
             }
         }
         while tasks.try_join_next().is_some() {}
@@ -53,13 +60,17 @@ pub(super) async fn run(driver: Driver, mesh: Mesh, me: SiteName, mut announceme
     }
 }
 
-async fn serve_site(driver: Driver, mut link: Link, mut news: broadcast::Receiver<Announcement>) {
+async fn serve_site(driver: Driver, mut link: Link, mut news: broadcast::Receiver<Announcement>, heard: Heard) {
     let mut dialogue = Dialogue::default();
     loop {
         let pause_ms = ask(&driver, &mut link, &mut dialogue).await;
         let pause_ms = match pause_ms {
-            Ok(pause_ms) => pause_ms,
+            Ok(pause_ms) => {
+                heard.answered(link.name());
+                pause_ms
+            }
             Err(error) => {
+                heard.failed(link.name(), &error);
                 tracing::debug!(%error, "will ask again");
                 tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 PAUSE_MIN_MS

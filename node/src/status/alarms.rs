@@ -38,8 +38,13 @@ pub struct Alarm {
     /// What to do next.
     pub next_step: String,
     /// What `legation doctor` ends with.
-    #[serde(skip)]
+    #[serde(serialize_with = "as_number")]
     pub exit_code: ExitCode,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn as_number<S: serde::Serializer>(code: &ExitCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8(code.number())
 }
 
 fn alarm(code: &'static str, exit_code: ExitCode, text: String, next_step: impl Into<String>) -> Alarm {
@@ -62,7 +67,7 @@ pub(super) fn of(status: &SiteStatus, is_member: bool) -> Vec<Alarm> {
         ));
     }
     for database in &status.databases {
-        of_database(database, status, &mut found);
+        of_database(database, &mut found);
     }
     of_repair(status, &mut found);
     if status.up_ms >= SETTLED_MS {
@@ -91,7 +96,7 @@ pub(super) fn of(status: &SiteStatus, is_member: bool) -> Vec<Alarm> {
     found
 }
 
-fn of_database(database: &DatabaseStatus, status: &SiteStatus, found: &mut Vec<Alarm>) {
+fn of_database(database: &DatabaseStatus, found: &mut Vec<Alarm>) {
     let name = &database.database;
     if database.is_forked {
         found.push(alarm(
@@ -135,7 +140,7 @@ fn of_database(database: &DatabaseStatus, status: &SiteStatus, found: &mut Vec<A
         )),
     }
     let short = database.short_stripe_count;
-    if short > 0 && status.alarms.is_empty() && !found.iter().any(|alarm| alarm.code == "not-durable") {
+    if short > 0 && !found.iter().any(|alarm| alarm.code == "not-durable") {
         found.push(warning(
             "short",
             ExitCode::NotDurable,
@@ -215,15 +220,17 @@ fn of_site(site: &PeerStatus, status: &SiteStatus) -> Option<Alarm> {
         ));
     }
     if is_silent(site, status) {
-        let since = site.heard_ms.map_or_else(|| "since this site was started".to_owned(), |at| {
-            format!("since {}", ago(status.now_ms, at))
-        });
+        let since = site
+            .heard_ms
+            .map_or_else(|| "since this site was started".to_owned(), |at| format!("since {}", ago(status.now_ms, at)));
         let why = site.silent_because.as_deref().unwrap_or_default();
         return Some(warning(
             "silent",
             ExitCode::SitesUnreachable,
             format!("{name} does not answer {since}: {why}"),
-            format!("call the operator of {name}: is the machine on, is its network up, is its address in the charter right?"),
+            format!(
+                "call the operator of {name}: is the machine on, is its network up, is its address in the charter right?"
+            ),
         ));
     }
     let unproven = site.skip_count > 0
