@@ -10,7 +10,7 @@ use protocol::document::Site;
 use protocol::host::{Brought, Dialogue, Input, PAUSE_MIN_MS};
 use protocol::identifier::SiteName;
 use protocol::machine::Announcement;
-use protocol::wire::{Refusal, Request};
+use protocol::wire::{Refusal, Request, Response};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 
@@ -105,6 +105,7 @@ async fn ask(driver: &Driver, link: &mut Link, dialogue: &mut Dialogue) -> Resul
     while let Some(request) = driver.read(|machines| round.next(machines)) {
         let response = match link.call(&request).await {
             Ok(response) => response,
+            Err(CallError::Refused { refusal, .. }) => Response::Refused(refusal),
             Err(error) => {
                 dialogue.failed(Some(round));
                 return Err(error);

@@ -74,9 +74,9 @@ impl Dialogue {
 
     /// The round is over; says how long to wait for the next.
     pub fn ended(&mut self, machines: &Machines, round: Round) -> u64 {
-        let brought_news = round.has_brought_news(machines);
+        let is_worth_more = round.is_worth_more(machines);
         self.memory = round.into_memory();
-        self.pause_ms = if brought_news { PAUSE_MIN_MS } else { self.pause_ms.saturating_mul(2).min(PAUSE_MAX_MS) };
+        self.pause_ms = if is_worth_more { PAUSE_MIN_MS } else { self.pause_ms.saturating_mul(2).min(PAUSE_MAX_MS) };
         self.pause_ms
     }
 

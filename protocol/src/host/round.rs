@@ -18,7 +18,7 @@ use crate::host::{Brought, Machines};
 use crate::identifier::DatabaseName;
 use crate::machine::Announcement;
 use crate::wire::summary::{Part, Summary, known};
-use crate::wire::{Refusal, Request, Response};
+use crate::wire::{Refusal, RefusalCode, Request, Response};
 use manifests::ManifestsStep;
 use receipts::ReceiptsStep;
 
@@ -38,7 +38,7 @@ pub struct UnexpectedResponse;
 ///
 /// The host begins it with [`super::Dialogue::begin`], asks [`Round::next`], gives the answer to [`Round::take`], gives
 /// what comes out to the machines, says to [`Round::told`] how the last of it was taken, and asks on until there is no
-/// next question. Then, or after an answer to another question, it hands the round to [`super::Dialogue::ended`]; if the
+/// next question. A refusal is an answer. Then, or after an answer to another question, it hands the round to [`super::Dialogue::ended`]; if the
 /// site did not answer, to [`super::Dialogue::failed`].
 #[derive(Debug)]
 pub struct Round {
@@ -48,6 +48,8 @@ pub struct Round {
     tasks: VecDeque<Task>,
     step: Step,
     vain_count: usize,
+    /// The other site does not count this one among its members.
+    is_shut_out: bool,
 }
 
 /// What is still to be done.
@@ -102,15 +104,16 @@ impl Taken {
 impl Round {
     pub(super) fn new(machines: &Machines, memory: Memory) -> Self {
         let begun = machines.digest(None);
-        Self { memory, begun, tasks: VecDeque::new(), step: Step::Everything, vain_count: 0 }
+        Self { memory, begun, tasks: VecDeque::new(), step: Step::Everything, vain_count: 0, is_shut_out: false }
     }
 
     pub(super) fn into_memory(self) -> Memory {
         self.memory
     }
 
-    pub(super) fn has_brought_news(&self, machines: &Machines) -> bool {
-        machines.digest(None) != self.begun
+    /// Whether the next round should come soon: there was news, or one of the two has not heard of a charter.
+    pub(super) fn is_worth_more(&self, machines: &Machines) -> bool {
+        self.is_shut_out || machines.digest(None) != self.begun
     }
 
     /// The next question, if there is one.
@@ -148,6 +151,12 @@ impl Round {
                 let database = database.clone();
                 self.plan(Some(&database), theirs);
                 Ok(Taken::Over)
+            }
+            // Who is no member, any more or yet, may still ask why.
+            (Step::Everything, Response::Refused(refusal)) if refusal.code == RefusalCode::NotAllowed => {
+                self.is_shut_out = true;
+                self.step = Step::Charters { from_version: machines.catalog.charter().version + 1 };
+                Ok(Taken::AskOn)
             }
             (Step::Charters { .. }, Response::Documents(charters)) => {
                 Ok(Taken::documents(charters.into_iter().map(Announcement::Charter).collect()))

@@ -239,6 +239,28 @@ fn digests_follow_every_change_and_a_restart() {
     assert_eq!(site.digest(None), before);
 }
 
+/// An expelled site is refused everything but charters: that is how it learns that it is out.
+#[test]
+fn a_site_that_is_shut_out_learns_why() {
+    let mut state = State::new();
+    let founded = state.chain.clone();
+    state.amend(|charter| charter.sites[1].state = crate::document::SiteState::Expelled);
+    let (peer, mut site) = (state.site(0), RunningSite::new(&state.sites[1], founded));
+    let mut dialogue = Dialogue::default();
+    let said = ask_whom(&mut site, &mut dialogue, 10, |request| {
+        let caller = crate::wire::access::identify(peer.catalog.charter(), site_key(&state), Vec::new());
+        let refused = || Response::Refused(Refusal::new(RefusalCode::NotAllowed, "not a member"));
+        if crate::wire::access::allows(&caller, request) { answer(&peer, request).unwrap() } else { refused() }
+    });
+    assert_eq!(said.words(), ["Summary", "Charters", "Charters"]);
+    assert_eq!(site.catalog.charter().version, 2);
+    assert_eq!(dialogue.failed(None), 5_000);
+}
+
+fn site_key(state: &State) -> crate::signature::PublicKey {
+    state.sites[1].identity.public()
+}
+
 #[test]
 fn another_answer_ends_the_round() {
     let state = State::new();
