@@ -40,3 +40,4 @@ mod signed_once;
 mod site_crash;
 mod site_failure;
 mod sources;
+mod watch;
