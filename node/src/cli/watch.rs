@@ -78,6 +78,7 @@ fn ask(dir: &Path) -> Result<(Value, String), Failure> {
 }
 
 async fn get(sender: &mut hyper::client::conn::http1::SendRequest<String>, path: &str) -> Result<String, Failure> {
+    sender.ready().await.map_err(Failure::unexpected)?;
     let request = hyper::Request::get(path).header(hyper::header::HOST, "site").body(String::new());
     let response = sender.send_request(request.map_err(Failure::unexpected)?).await.map_err(Failure::unexpected)?;
     let body = response.into_body().collect().await.map_err(Failure::unexpected)?.to_bytes();
