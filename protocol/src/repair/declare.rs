@@ -96,6 +96,8 @@ impl Repair {
                 stripe.is_some_and(|(_, stripe)| claims_shard(&keys.name, database, history, stripe, evidence));
             !said_stripe(shard.stripe_number) && (is_claimed || self.queue.is_ready(shard, now))
         }) || missing_shares.iter().any(|sequence| !said_share(*sequence) && counted_on(*sequence));
+        #[cfg(feature = "planted-bugs")]
+        let is_loss = is_loss && !crate::planted::is_planted(crate::planted::Bug::LossHidden);
         let is_mended = held.is_some_and(|held| {
             let is_whole_now = has_seen && held.sequence == 0;
             is_whole_now

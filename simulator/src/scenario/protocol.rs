@@ -14,7 +14,7 @@ use super::time::{Law, Span};
 use super::{Code, Event, Scenario, Struck, When};
 use crate::world::config::{
     Abuse, Action, AllianceConfig, Asserted, ClockConfig, Config, DatabaseConfig, DiskConfig, Happening, NetworkConfig,
-    SITES_MAX, SiteConfig, Theft,
+    PaceConfig, SITES_MAX, SiteConfig, Theft,
 };
 use crate::world::random::{Purpose, Stream};
 
@@ -125,6 +125,7 @@ pub fn config(scenario: &Scenario, code: Code, seed: u64) -> Result<Run, NoRun> 
         network: NetworkConfig::default(),
         disk: DiskConfig::default(),
         clock: ClockConfig::default(),
+        pace: PaceConfig::default(),
         timeline: staged.timeline,
         sites,
         alliances: (scenario.alliances.iter())

@@ -13,7 +13,7 @@ use super::engine::run;
 use super::report::{Report, Violation};
 
 /// What a swarm must reach at least once: each kind of work, fault and enemy, each kind of refusal.
-pub const MUST_REACH: [&str; 43] = [
+pub const MUST_REACH: [&str; 55] = [
     "publish",
     "restore",
     "replace",
@@ -25,6 +25,8 @@ pub const MUST_REACH: [&str; 43] = [
     "partition",
     "one-way",
     "rot",
+    "empty",
+    "empty-with-records",
     "full-disk",
     "slow-disk",
     "step-clock",
@@ -57,6 +59,16 @@ pub const MUST_REACH: [&str; 43] = [
     "a shard was remade",
     "a share that waited was delivered",
     "a snapshot was passed over",
+    "a shard was found missing",
+    "a site said what it lacks",
+    "a site was whole again",
+    "a shard was mended",
+    "a repair failed",
+    "a helper was told what is lacking",
+    "a helper lied",
+    "help was refused",
+    "a loss was proven",
+    "an audit was answered",
 ];
 
 /// A run that failed.
