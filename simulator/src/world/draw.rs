@@ -223,7 +223,7 @@ impl Draw {
         let doomed = self.stream.pick(&config.sites).map(|site| site.jurisdiction.clone()).unwrap_or_default();
         let in_it = config.sites.iter().filter(|site| site.jurisdiction == doomed);
         let sites: Vec<SiteName> = in_it.map(|site| site.name.clone()).collect();
-        if self.stream.chance(0.35) {
+        if self.stream.chance(0.45) {
             let site = self.site(&sites);
             self.turn(config, site);
             let others: Vec<SiteName> = sites.iter().filter(|_site| self.stream.chance(0.2)).cloned().collect();
@@ -260,7 +260,9 @@ impl Draw {
 
     /// A site's operator turns against the state.
     fn turn(&mut self, config: &mut Config, site: SiteName) {
+        // Wrong bytes show only when somebody needs them: more often than the rest.
         let lies = [
+            Lie::WrongBytes,
             Lie::WrongBytes,
             Lie::FalseMissing,
             Lie::FalseReceipts,

@@ -97,6 +97,8 @@ pub struct SwarmReport {
     pub messages: u64,
     /// Virtual time of all runs.
     pub virtual_ms: u64,
+    /// The same, for every site of a run.
+    pub site_ms: u64,
     /// Snapshots that were durable.
     pub durable_snapshots: u64,
     /// Restores that succeeded.
@@ -110,6 +112,7 @@ impl SwarmReport {
         self.failures.extend(later.failures);
         self.messages += later.messages;
         self.virtual_ms += later.virtual_ms;
+        self.site_ms += later.site_ms;
         self.durable_snapshots += later.durable_snapshots;
         self.restores += later.restores;
         for (what, runs) in later.reached {
@@ -167,6 +170,7 @@ fn summarise(runs: Vec<Report>) -> SwarmReport {
         never_reached: Vec::new(),
         messages: 0,
         virtual_ms: 0,
+        site_ms: 0,
         durable_snapshots: 0,
         restores: 0,
     };
@@ -174,6 +178,7 @@ fn summarise(runs: Vec<Report>) -> SwarmReport {
         report.runs += 1;
         report.messages += run.messages;
         report.virtual_ms += run.ended_ms;
+        report.site_ms += run.ended_ms * run.sites;
         report.durable_snapshots += run.snapshots.iter().filter(|one| one.durable_after_ms.is_some()).count() as u64;
         report.restores += run.restores.iter().filter(|restore| restore.took_ms.is_some()).count() as u64;
         for what in run.reached.into_keys() {

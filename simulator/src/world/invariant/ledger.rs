@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use protocol::document::Inventory;
 use protocol::identifier::{DatabaseName, SiteName};
-use protocol::ledger::holders;
+use protocol::ledger::{claims_share, holders};
 use protocol::machine::{Record, RecordKind};
 use protocol::signature::Signed;
 use protocol::timestamp::Timestamp;
 use shard_codec::Digest;
 
+use super::durability::share_key;
 use super::repair::inventory_of;
 use super::{Fact, Invariant, Scene};
 use crate::world::sim_site::SimSite;
@@ -143,6 +144,32 @@ pub(super) fn is_whole<'a>(
                     let (believer, number) = (&believer.keys.name, live.stripe.number);
                     return Err(format!("{believer} counts on {name} for {database} stripe {number}, which it lacks"));
                 }
+            }
+        }
+        check_shares(members, &by_name, database)?;
+    }
+    Ok(())
+}
+
+/// Nobody counts on a share that is not on its custodian's disk.
+fn check_shares(
+    members: &[&SimSite],
+    by_name: &BTreeMap<&SiteName, &SimSite>,
+    database: &DatabaseName,
+) -> Result<(), String> {
+    for (believer, process) in members.iter().filter_map(|site| Some((site, site.process.as_ref()?))) {
+        let (catalog, evidence) = (&process.machines.catalog, &process.machines.evidence);
+        let Some(history) = catalog.history(database) else { continue };
+        for manifest in history.manifests_from(1).map(Signed::document) {
+            let custodians = manifest.custody.custodians.iter().filter_map(|name| by_name.get(name));
+            let mut believed =
+                custodians.filter(|site| claims_share(&site.keys.name, database, history, manifest.sequence, evidence));
+            let key = share_key(manifest);
+            if let Some(site) = believed.find(|site| site.disk.record(RecordKind::Share, &key).is_none()) {
+                let (believer, name, sequence) = (&believer.keys.name, &site.keys.name, manifest.sequence);
+                return Err(format!(
+                    "{believer} counts on the share of {name} for {database} {sequence}, which it lacks"
+                ));
             }
         }
     }
