@@ -267,6 +267,10 @@ impl Evidence {
         let is_news = of_database
             .get(&said.site)
             .is_none_or(|held| (held.document().at, held.digest()) < (said.at, signed.digest()));
+        #[cfg(feature = "planted-bugs")]
+        let is_news = is_news
+            || crate::planted::is_planted(crate::planted::Bug::OlderInventoryTaken)
+                && of_database.get(&said.site).is_some_and(|held| held.digest() != signed.digest());
         if is_news {
             check_signer(&signed, said.state, &said.site, catalog)?;
             let mut charters = catalog.charters().iter().map(Signed::document);

@@ -31,6 +31,12 @@ pub enum Bug {
     FaultNotCounted,
     /// A site helps others that have not said what they lack.
     HelpWithoutConfession,
+    /// A site remakes the first shard of every stripe, wherever it lies.
+    PlacementIgnored,
+    /// A site does not say that it has lost what others count on.
+    LossHidden,
+    /// What a site said before takes the place of what it said since.
+    OlderInventoryTaken,
 }
 
 thread_local! {

@@ -3,7 +3,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use simulator::world::config::{
-    Action, Asserted, ClockConfig, DatabaseConfig, DiskConfig, Happening, NetworkConfig, SiteConfig,
+    Action, Asserted, ClockConfig, DatabaseConfig, DiskConfig, Happening, NetworkConfig, PaceConfig, SiteConfig,
 };
 use simulator::world::{Config, run};
 
@@ -27,6 +27,7 @@ fn quiet_hour(encode_messages: bool) -> Config {
         encode_messages,
         asserted: Asserted::default(),
         planted_bug: None,
+        pace: PaceConfig::default(),
         network: NetworkConfig::default(),
         disk: DiskConfig::default(),
         clock: ClockConfig::default(),

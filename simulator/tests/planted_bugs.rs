@@ -12,7 +12,7 @@ use simulator::world::swarm::swarm_with;
 const SEEDS: u64 = 60;
 
 /// Each defect and the invariant that must catch it.
-const BUGS: [(PlantedBug, &str); 8] = [
+const BUGS: [(PlantedBug, &str); 14] = [
     (PlantedBug::ReplyBeforeSync, "redundancy truth"),
     (PlantedBug::OfficialCountedTwice, "agreement"),
     (PlantedBug::HeadWithoutPredecessor, "agreement"),
@@ -21,6 +21,12 @@ const BUGS: [(PlantedBug, &str); 8] = [
     (PlantedBug::ExpiredOrder, "release"),
     (PlantedBug::UnverifiedShare, "redundancy truth"),
     (PlantedBug::ForkForgotten, "liveness"),
+    (PlantedBug::AnswerNotProven, "audit truth"),
+    (PlantedBug::FaultNotCounted, "liveness"),
+    (PlantedBug::HelpWithoutConfession, "repair"),
+    (PlantedBug::PlacementIgnored, "repair"),
+    (PlantedBug::LossHidden, "ledger truth"),
+    (PlantedBug::OlderInventoryTaken, "ledger truth"),
 ];
 
 #[test]

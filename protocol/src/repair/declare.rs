@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, History};
 use crate::document::Inventory;
 use crate::evidence::Evidence;
 use crate::identifier::{DatabaseName, SiteName};
@@ -19,6 +19,8 @@ use crate::timestamp::Timestamp;
 const AFTER_LOSS_MS: u64 = 1_000;
 /// Two inventories about what was mended.
 const AFTER_MENDING_MS: u64 = 5_000;
+/// So long a writer has to come for the receipt of a snapshot that others have brought.
+const AFTER_SILENCE_MS: u64 = 30_000;
 
 /// What was last said of one database, and whether to look if it still holds.
 #[derive(Debug, Default)]
@@ -27,27 +29,63 @@ pub(super) struct Declaration {
     said_at: Option<Timestamp>,
     /// The stripes and shares that were said, exactly; the document may name more.
     said: Option<(BTreeSet<u64>, BTreeSet<u64>)>,
-    /// Shares that this site should have and has not, once it was looked for.
-    missing_shares: Option<BTreeSet<u64>>,
+    /// Whether all was looked through, so that missing shares are known too.
+    has_looked: bool,
+    /// Since when the others have no word of this site on some snapshot.
+    silent_since: Option<Timestamp>,
 }
 
 impl Declaration {
+    /// Whether more is here than was said.
+    fn is_mended(
+        &self,
+        said: Option<&Inventory>,
+        has_seen: bool,
+        lacking: &BTreeSet<u64>,
+        missing_shares: &BTreeSet<u64>,
+    ) -> bool {
+        let Some(said) = said else { return false };
+        if has_seen && said.sequence == 0 {
+            return true;
+        }
+        match &self.said {
+            Some((stripes, shares)) => !stripes.is_subset(lacking) || !shares.is_subset(missing_shares),
+            // Said before the last start: held against what is lacking once all was looked through.
+            None => {
+                let lacking = lacking.len() as u64 + missing_shares.len() as u64;
+                has_seen && said.missing_stripes.count() + said.missing_shares.count() != lacking
+            }
+        }
+    }
+
     pub(super) fn look(&mut self) {
         self.is_due = true;
     }
 
-    pub(super) fn shares_looked(&mut self, missing: BTreeSet<u64>) {
-        (self.is_due, self.missing_shares) = (true, Some(missing));
+    pub(super) fn looked_through(&mut self) {
+        (self.is_due, self.has_looked) = (true, true);
     }
 }
 
 /// Snapshots of whose key this site should have a share and has none.
-pub(super) fn missing_shares(database: &DatabaseName, catalog: &Catalog, me: &SiteName) -> BTreeSet<u64> {
+fn missing_shares(database: &DatabaseName, catalog: &Catalog, me: &SiteName) -> BTreeSet<u64> {
     let Some(history) = catalog.history(database) else { return BTreeSet::new() };
     let manifests = history.manifests_from(1).map(Signed::document);
     let lacking = manifests
         .filter(|manifest| manifest.custody.custodians.contains(me) && history.share(manifest.sequence).is_none());
     lacking.map(|manifest| manifest.sequence).collect()
+}
+
+/// Whether the others cannot know what this site holds of some snapshot after `said_until`: other sites have brought it,
+/// and no writer has come for a receipt. Nobody would count on such a shard, nor ask for it to repair another.
+fn is_silent(history: &History, said_until: u64, me: &SiteName) -> bool {
+    let mut later = history.manifests_from(said_until + 1).map(Signed::document);
+    later.any(|manifest| {
+        let (is_placed, is_custodian) = (manifest.placement.contains(me), manifest.custody.custodians.contains(me));
+        let receipt = history.receipts(manifest.sequence).map(Signed::document).find(|receipt| receipt.site == *me);
+        let (shards, share) = receipt.map_or((false, false), |receipt| (receipt.holds_shards, receipt.holds_share));
+        is_placed && !shards || is_custodian && !share
+    })
 }
 
 impl Repair {
@@ -82,7 +120,9 @@ impl Repair {
         let Some(declaration) = self.declarations.get_mut(database) else { return };
         let held = evidence.inventory(database, &keys.name).map(Signed::document);
         let numbers: BTreeSet<u64> = self.queue.of_database(database).map(|shard| shard.stripe_number).collect();
-        let missing_shares = declaration.missing_shares.clone().unwrap_or_default();
+        // Looked for anew: snapshots may have come since the store was looked through.
+        let missing_shares =
+            if declaration.has_looked { missing_shares(database, catalog, &keys.name) } else { BTreeSet::new() };
         let said_stripe = |number: u64| held.is_some_and(|said| said.missing_stripes.contains(number));
         let said_share = |sequence: u64| held.is_some_and(|said| said.missing_shares.contains(sequence));
         let counted_on = |sequence: u64| {
@@ -96,23 +136,20 @@ impl Repair {
                 stripe.is_some_and(|(_, stripe)| claims_shard(&keys.name, database, history, stripe, evidence));
             !said_stripe(shard.stripe_number) && (is_claimed || self.queue.is_ready(shard, now))
         }) || missing_shares.iter().any(|sequence| !said_share(*sequence) && counted_on(*sequence));
-        let is_mended = held.is_some_and(|held| {
-            let is_whole_now = has_seen && held.sequence == 0;
-            is_whole_now
-                || match &declaration.said {
-                    Some((stripes, shares)) => !stripes.is_subset(&numbers) || !shares.is_subset(&missing_shares),
-                    // Said before the last start: held against what is lacking once all was looked through.
-                    None => {
-                        let lacking = numbers.len() as u64 + missing_shares.len() as u64;
-                        has_seen && held.missing_stripes.count() + held.missing_shares.count() != lacking
-                    }
-                }
-        });
+        #[cfg(feature = "planted-bugs")]
+        let is_loss = is_loss && !crate::planted::is_planted(crate::planted::Bug::LossHidden);
+        let is_mended = declaration.is_mended(held, has_seen, &numbers, &missing_shares);
+        let said_until = held.map_or(0, |said| said.sequence);
+        let is_silent = has_seen && is_silent(history, said_until, &keys.name);
+        let silent_since = is_silent.then(|| declaration.silent_since.unwrap_or(now));
+        declaration.silent_since = silent_since;
+        let is_overdue = silent_since.is_some_and(|silent| silent.plus_ms(AFTER_SILENCE_MS) <= now);
         let since = |pause: u64| declaration.said_at.is_none_or(|said| said.plus_ms(pause) <= now);
         let waits_for_ripe = numbers.iter().any(|number| !said_stripe(*number));
-        if !(is_loss && since(AFTER_LOSS_MS) || is_mended && (numbers.is_empty() || since(AFTER_MENDING_MS))) {
+        let is_news = is_mended && (numbers.is_empty() || since(AFTER_MENDING_MS));
+        if !(is_loss && since(AFTER_LOSS_MS) || is_news || is_overdue) {
             // Looked at again in the next tick only if there is something to wait for.
-            declaration.is_due = is_loss || is_mended || waits_for_ripe;
+            declaration.is_due = is_loss || is_mended || is_silent || waits_for_ripe;
             return;
         }
         (declaration.is_due, declaration.said_at) = (false, Some(now));

@@ -62,6 +62,13 @@ impl Sweep {
             while let Some(stripe) = stripes.get(batch.next).filter(|_stripe| batch.shards.len() < PAGE_ENTRIES_MAX) {
                 batch.next += 1;
                 if let Some((index, root)) = stripe.live.shard_at(me) {
+                    #[cfg(feature = "planted-bugs")]
+                    let (index, root) = if crate::planted::is_planted(crate::planted::Bug::PlacementIgnored) {
+                        let first = shard_codec::ShardIndex::new(0);
+                        (first, stripe.live.stripe.root(first).unwrap_or(root))
+                    } else {
+                        (index, root)
+                    };
                     let (stripe_number, shard_index) = (stripe.live.stripe.number, index.get());
                     batch.shards.push(ShardName { database: database.clone(), stripe_number, shard_index, root });
                 }

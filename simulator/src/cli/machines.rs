@@ -63,9 +63,10 @@ pub(super) fn run_swarm(arguments: &SwarmArguments, json: bool) -> Result<(), Fa
 
 fn in_words(report: &SwarmReport) -> String {
     let mut text = format!(
-        "{} runs, {:.1} hours of virtual time, {} messages, {} durable snapshots, {} restores: {} failed\n",
+        "{} runs, {:.1} hours of virtual time ({:.1} of sites), {} messages, {} durable snapshots, {} restores: {} failed\n",
         report.runs,
         report.virtual_ms as f64 / 3_600_000.0,
+        report.site_ms as f64 / 3_600_000.0,
         report.messages,
         report.durable_snapshots,
         report.restores,

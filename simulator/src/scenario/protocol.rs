@@ -2,8 +2,8 @@
 //! in compressed time.
 //!
 //! What takes days in the world takes seconds here, so that the machines' own rounds (every few seconds) stay what
-//! they are. What nobody has built yet does not happen: a lost site is not repaired, whatever `repair` says, and its
-//! shards are gone. What is more than a code promises to stand is not asserted, but reported.
+//! they are. A shard that rots is remade by its site; a lost site is not replaced, whatever `repair` says, and its shards
+//! are gone. What is more than a code promises to stand is not asserted, but reported.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::time::{Law, Span};
 use super::{Code, Event, Scenario, Struck, When};
 use crate::world::config::{
     Abuse, Action, AllianceConfig, Asserted, ClockConfig, Config, DatabaseConfig, DiskConfig, Happening, NetworkConfig,
-    SITES_MAX, SiteConfig, Theft,
+    PaceConfig, SITES_MAX, SiteConfig, Theft,
 };
 use crate::world::random::{Purpose, Stream};
 
@@ -125,6 +125,7 @@ pub fn config(scenario: &Scenario, code: Code, seed: u64) -> Result<Run, NoRun> 
         network: NetworkConfig::default(),
         disk: DiskConfig::default(),
         clock: ClockConfig::default(),
+        pace: PaceConfig::default(),
         timeline: staged.timeline,
         sites,
         alliances: (scenario.alliances.iter())
@@ -369,7 +370,7 @@ impl Staged<'_> {
         let read = self.read.iter().filter_map(|&at| self.scenario.sites.get(at)).filter(|site| site.holds_shares);
         let enough = left(|site| site.holds_shards) >= code.data_shards as usize
             && left(|site| site.holds_shares) >= code.threshold as usize;
-        // Rot is not repaired yet: a shard that rotted may be one too many.
+        // In compressed time rot may strike again before the scrub has found the last: one shard too many.
         let rots = self.timeline.iter().any(|happening| matches!(happening.action, Action::Rot { .. }));
         let enough = enough || self.gone.is_empty();
         let secrecy = read.count() < code.threshold as usize;

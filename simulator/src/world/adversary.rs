@@ -15,6 +15,9 @@ use super::sim_disk::{Bytes, Disk};
 use super::trace::NodeId;
 use super::virtual_clock::{Clock, Time};
 
+/// Documents kept for sending again at the most.
+const HEARD_MAX: usize = 16;
+
 /// A site that lies.
 #[derive(Clone, Debug)]
 pub struct Liar {
@@ -22,6 +25,8 @@ pub struct Liar {
     pub lie: Lie,
     /// It behaves well again from then on, and is trusted no more.
     pub until: Time,
+    /// What it was told, to be sent again.
+    pub heard: Vec<Announcement>,
 }
 
 impl Liar {
@@ -38,7 +43,33 @@ impl Liar {
     /// Whether it throws shards away.
     #[must_use]
     pub fn discards(&self, now: Time) -> bool {
-        self.lies(now, Lie::FalseReceipts)
+        self.hides(now)
+    }
+
+    /// Whether it says that it holds what it has thrown away.
+    #[must_use]
+    pub fn hides(&self, now: Time) -> bool {
+        self.lies(now, Lie::FalseReceipts) || self.freeloads(now)
+    }
+
+    /// Whether it answers audits with what it fetches from others.
+    #[must_use]
+    pub fn freeloads(&self, now: Time) -> bool {
+        self.lies(now, Lie::Freeload)
+    }
+
+    /// Whether it denies what it holds.
+    #[must_use]
+    pub fn denies(&self, now: Time) -> bool {
+        self.lies(now, Lie::FalseMissing)
+    }
+
+    /// Keeps what it may send again when it is old.
+    pub fn hears(&mut self, announcement: &Announcement) {
+        let gets_old = matches!(announcement, Announcement::Inventory(_) | Announcement::AuditReport(_));
+        if self.lie == Lie::Replay && gets_old && self.heard.len() < HEARD_MAX {
+            self.heard.push(announcement.clone());
+        }
     }
 
     /// What it shows instead of the truth.
@@ -116,7 +147,7 @@ impl Liar {
             first(RecordKind::Order).map(Announcement::Order),
             first(RecordKind::Notice).map(Announcement::Notice),
         ];
-        run.into_iter().chain(others.into_iter().flatten()).collect()
+        run.into_iter().chain(others.into_iter().flatten()).chain(self.heard.iter().cloned()).collect()
     }
 }
 

@@ -4,11 +4,13 @@
 //! what happens when stands in the timeline: taking one line out changes nothing but that line, which is what shrinking
 //! lives on. Times are milliseconds of virtual time since the founding.
 
+mod pace;
 mod validate;
 
 use protocol::identifier::{DatabaseName, SiteName};
 use serde::{Deserialize, Serialize};
 
+pub use pace::PaceConfig;
 pub use validate::{ConfigError, SITES_MAX};
 
 /// One run.
@@ -43,6 +45,9 @@ pub struct Config {
     /// Every clock.
     #[serde(default)]
     pub clock: ClockConfig,
+    /// How often sites look after what they hold.
+    #[serde(default)]
+    pub pace: PaceConfig,
     /// All sites, those that come later too.
     pub sites: Vec<SiteConfig>,
     /// Jurisdictions that may act together.
@@ -255,6 +260,15 @@ pub enum Action {
         /// In how many.
         shards: u16,
     },
+    /// The site stops and starts again with an empty disk and its keys.
+    Empty {
+        /// Where.
+        site: SiteName,
+        /// The state file is gone too: what it knew, and its shares.
+        records: bool,
+        /// Until it starts again.
+        down_ms: u64,
+    },
     /// Nothing more fits on the disk.
     FullDisk {
         /// Where.
@@ -328,6 +342,7 @@ impl Action {
             | Self::Partition { .. }
             | Self::OneWay { .. }
             | Self::Rot { .. }
+            | Self::Empty { .. }
             | Self::FullDisk { .. }
             | Self::SlowDisk { .. }
             | Self::StepClock { .. }
@@ -341,9 +356,9 @@ impl Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lie {
-    /// Serves shards with a bit flipped, and shares of its own making.
+    /// Serves shards with a bit flipped, and shares of its own making; audits are answered from such shards.
     WrongBytes,
-    /// Says that shards are missing that it holds.
+    /// Says that shards are missing that it holds, to home and in audits.
     FalseMissing,
     /// Gives receipts for everything and throws the shards away.
     FalseReceipts,
@@ -353,6 +368,8 @@ pub enum Lie {
     Equivocate,
     /// Sends documents of others again and again, the oldest first.
     Replay,
+    /// Throws its shards away, says nothing of it, and asks others for theirs when it is audited.
+    Freeload,
 }
 
 /// What a stolen writer key is used for.

@@ -8,7 +8,8 @@ use protocol::identifier::{DatabaseName, SiteName};
 
 use super::Config;
 use super::config::{
-    Abuse, Action, Asserted, ClockConfig, DatabaseConfig, DiskConfig, Happening, Lie, NetworkConfig, SiteConfig, Theft,
+    Abuse, Action, Asserted, ClockConfig, DatabaseConfig, DiskConfig, Happening, Lie, NetworkConfig, PaceConfig,
+    SiteConfig, Theft,
 };
 use super::random::{Purpose, Stream};
 
@@ -62,6 +63,7 @@ impl Draw {
                 offset_ms_max: small(self.stream.between(0, 60_000)),
                 drift_ppm_max: small(self.stream.between(0, 200)),
             },
+            pace: self.pace(),
             sites,
             alliances: Vec::new(),
             databases,
@@ -145,6 +147,19 @@ impl Draw {
         }
     }
 
+    /// Fast enough that runs stay short.
+    fn pace(&mut self) -> PaceConfig {
+        let stream = &mut self.stream;
+        PaceConfig {
+            tick_ms: small(stream.between(1_500, 3_000)),
+            audit_interval_ms: small(stream.between(20_000, 60_000)),
+            audit_patience_ms: small(stream.between(5_000, 20_000)),
+            repair_patience_ms: small(stream.between(2_000, 20_000)),
+            sweep_interval_ms: small(stream.between(10_000, 40_000)),
+            ..PaceConfig::default()
+        }
+    }
+
     /// A line at a moment of the chaos.
     fn add(&mut self, config: &mut Config, action: Action) {
         let at_ms = self.stream.below(self.chaos_ms);
@@ -208,16 +223,20 @@ impl Draw {
         let doomed = self.stream.pick(&config.sites).map(|site| site.jurisdiction.clone()).unwrap_or_default();
         let in_it = config.sites.iter().filter(|site| site.jurisdiction == doomed);
         let sites: Vec<SiteName> = in_it.map(|site| site.name.clone()).collect();
-        if self.stream.chance(0.35) {
-            let lies =
-                [Lie::WrongBytes, Lie::FalseMissing, Lie::FalseReceipts, Lie::Withhold, Lie::Equivocate, Lie::Replay];
-            let lie = self.stream.pick(&lies).copied().unwrap_or(Lie::Withhold);
-            let (site, for_ms) = (self.site(&sites), self.stream.between(5_000, 300_000));
-            self.add(config, Action::Lie { site, lie, for_ms });
+        if self.stream.chance(0.45) {
+            let site = self.site(&sites);
+            self.turn(config, site);
+            let others: Vec<SiteName> = sites.iter().filter(|_site| self.stream.chance(0.2)).cloned().collect();
+            others.into_iter().for_each(|site| self.turn(config, site));
         }
         if self.stream.chance(0.3) {
             let (site, shards) = (self.site(&sites), small(self.stream.between(1, 4)));
             self.add(config, Action::Rot { site, shards });
+        }
+        if self.stream.chance(0.3) {
+            let (site, records) = (self.site(&sites), self.stream.chance(0.4));
+            let down_ms = self.stream.between(50, 30_000);
+            self.add(config, Action::Empty { site, records, down_ms });
         }
         if self.stream.chance(0.25) {
             let site = self.site(&sites);
@@ -237,6 +256,24 @@ impl Draw {
         if self.stream.chance(0.25) {
             self.capture(config, &database);
         }
+    }
+
+    /// A site's operator turns against the state.
+    fn turn(&mut self, config: &mut Config, site: SiteName) {
+        // Wrong bytes show only when somebody needs them: more often than the rest.
+        let lies = [
+            Lie::WrongBytes,
+            Lie::WrongBytes,
+            Lie::FalseMissing,
+            Lie::FalseReceipts,
+            Lie::Withhold,
+            Lie::Equivocate,
+            Lie::Replay,
+            Lie::Freeload,
+        ];
+        let lie = self.stream.pick(&lies).copied().unwrap_or(Lie::Withhold);
+        let for_ms = self.stream.between(5_000, 300_000);
+        self.add(config, Action::Lie { site, lie, for_ms });
     }
 
     fn capture(&mut self, config: &mut Config, database: &DatabaseName) {

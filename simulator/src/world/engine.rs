@@ -130,6 +130,7 @@ impl<'a> World<'a> {
                 clock: clock_of(config, &mut stream),
                 sync_us: u64::from(config.disk.sync_ms) * 1_000,
                 timeout_ms: network.timeout_ms(),
+                pace: config.pace,
             })
         });
         let sites: Vec<SimSite> = sites.collect();
@@ -281,9 +282,17 @@ impl<'a> World<'a> {
             Fact::Synced(records) => self.chronicle.read(records),
             Fact::Refused(code) => self.reach(name_of_refusal(*code)),
             Fact::ShareLeft { .. } => self.reach("a share was released"),
-            Fact::Started
+            Fact::Reached(what) => return self.reach(what),
+            Fact::Judged(answer) if answer.document().proof.is_some() => self.reach("an audit was answered"),
+            Fact::Mended(shard) => drop(self.chronicle.rotted.remove(&(node, shard.root))),
+            Fact::Judged(_)
+            | Fact::Started
             | Fact::Crashed
             | Fact::Struck
+            | Fact::Emptied { .. }
+            | Fact::Ticked
+            | Fact::ColumnsLeft { .. }
+            | Fact::AnswerLeft(_)
             | Fact::Handled { .. }
             | Fact::Conflict(_)
             | Fact::ReceiptLeft(_)
@@ -454,6 +463,8 @@ const fn name_of_action(action: &Action) -> &'static str {
         Action::Partition { .. } => "partition",
         Action::OneWay { .. } => "one-way",
         Action::Rot { .. } => "rot",
+        Action::Empty { records: false, .. } => "empty",
+        Action::Empty { records: true, .. } => "empty-with-records",
         Action::FullDisk { .. } => "full-disk",
         Action::SlowDisk { .. } => "slow-disk",
         Action::StepClock { .. } => "step-clock",

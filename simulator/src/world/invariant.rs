@@ -2,16 +2,21 @@
 //! (what was synced, what left a site, what crashed), the disks, and the [`Chronicle`] of what really happened.
 
 mod agreement;
+mod audit;
 mod bounded;
 mod durability;
+mod ledger;
 pub mod liveness;
 mod opened;
 mod redundancy;
 mod release;
+mod repair;
 mod retention;
 mod secrecy;
 
-use protocol::document::Receipt;
+use protocol::document::{AuditAnswer, Receipt};
+use protocol::evidence::ShardName;
+use protocol::identifier::SiteName;
 use protocol::machine::Record;
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::RefusalCode;
@@ -36,6 +41,28 @@ pub enum Fact {
     Crashed,
     /// A disk lost something, or its site is gone, or lies from now on, or is copied.
     Struck,
+    /// All shards of a site are gone, and with `records` all it knew.
+    Emptied {
+        /// The state file too.
+        records: bool,
+    },
+    /// The machines are told that time passes.
+    Ticked,
+    /// A shard leaves for the repair of another.
+    ColumnsLeft {
+        /// To whom.
+        to: SiteName,
+        /// Which.
+        shard: ShardName,
+    },
+    /// A repair has written a shard, and it is synced.
+    Mended(ShardName),
+    /// A signed answer to a challenge leaves.
+    AnswerLeft(Box<Signed<AuditAnswer>>),
+    /// The machines have taken this answer to their challenge.
+    Judged(Box<Signed<AuditAnswer>>),
+    /// Something that a swarm must reach now and then.
+    Reached(&'static str),
     /// The machines took an input.
     Handled {
         /// How many outputs it had.
@@ -135,10 +162,13 @@ impl Default for Invariants {
     fn default() -> Self {
         Self(vec![
             Box::new(agreement::Agreement::default()),
+            Box::new(audit::Audit::default()),
             Box::new(bounded::Bounded::default()),
             Box::new(durability::Durability::default()),
+            Box::new(ledger::Ledger::default()),
             Box::new(redundancy::Redundancy::default()),
             Box::new(release::Release),
+            Box::new(repair::Repair),
             Box::new(retention::Retention::default()),
             Box::new(secrecy::Secrecy),
         ])

@@ -11,6 +11,8 @@ pub use super::invariant::Reader;
 pub struct Report {
     /// Of the config.
     pub seed: u64,
+    /// How many sites.
+    pub sites: u64,
     /// The first invariant that did not hold; the run ended there.
     pub violation: Option<Violation>,
     /// Over all lines of the trace.

@@ -157,6 +157,7 @@ fn names(action: &Action, name: &protocol::identifier::SiteName) -> bool {
         Action::Crash { site, .. }
         | Action::Lose { site }
         | Action::Rot { site, .. }
+        | Action::Empty { site, .. }
         | Action::FullDisk { site, .. }
         | Action::SlowDisk { site, .. }
         | Action::StepClock { site, .. }

@@ -4,6 +4,7 @@
 //! entry in the index is not claimed. So a crash in the middle leaves either all of a write or nothing of it that counts.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use protocol::machine::{Record, RecordKind};
@@ -86,7 +87,7 @@ impl Disk {
     pub fn sync(&mut self) -> Result<(), Record> {
         for record in &self.unsynced {
             let held = self.records.get(&(record.kind, record.key.clone()));
-            if held.is_some_and(|held| *held != record.value) {
+            if !record.kind.is_replaced() && held.is_some_and(|held| *held != record.value) {
                 return Err(record.clone());
             }
         }
@@ -132,6 +133,16 @@ impl Disk {
         self.shards.get(root).map(|shard| &shard.bytes).filter(|bytes| Digest::of(bytes) == *root)
     }
 
+    /// The claimed shard after this one in the order of roots, the first after the last.
+    #[must_use]
+    pub fn claimed_after(&self, root: Option<&Digest>) -> Option<Digest> {
+        let is_claimed = |(_root, shard): &(&Digest, &StoredShard)| !shard.found_rotten;
+        let from = root.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut after = self.shards.range((from, Bound::Unbounded)).filter(is_claimed);
+        let next = after.next().or_else(|| self.shards.iter().find(is_claimed));
+        next.map(|(root, _shard)| *root)
+    }
+
     /// How many shards are there.
     #[must_use]
     pub fn shard_count(&self) -> usize {
@@ -159,6 +170,16 @@ impl Disk {
     /// Throws a shard away, as a liar does.
     pub fn discard_all_shards(&mut self) {
         self.shards.clear();
+    }
+
+    /// The disk is taken out and an empty one put in; with `records`, the one with the state file too.
+    pub fn empty(&mut self, records: bool) {
+        self.shards.clear();
+        self.incoming.clear();
+        if records {
+            self.records.clear();
+            self.unsynced.clear();
+        }
     }
 
     /// The power fails: of each write under way, all is there or nothing that counts.

@@ -1,4 +1,4 @@
-//! A site as its host runs it: both machines behind one queue, records and shards on a modelled disk, a conversation
+//! A site as its host runs it: all machines behind one queue, records and shards on a modelled disk, a conversation
 //! with every other site. What the daemon of the node does with threads and sockets is done here on virtual time:
 //!
 //! - one input at a time; what it persists is one transaction, and nothing else is done until that is synced,
@@ -6,19 +6,24 @@
 //! - reading waits its turn, so no peer sees more than a restart would bring back.
 
 mod conversation;
+mod mend;
 mod serve;
+mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use protocol::catalog;
-use protocol::document::{CharterChain, Receipt};
-use protocol::host::{Input, Machines, Pace};
+use protocol::document::{AuditAnswer, CharterChain, Receipt};
+use protocol::evidence::ShardName;
+use protocol::host::{Input, Machines};
 use protocol::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys};
+use protocol::repair::{self, Outcome};
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::{Refusal, Request, Response};
 
 use super::adversary::Liar;
+use super::config::PaceConfig;
 use super::invariant::Fact;
 use super::random::Stream;
 use super::sim_disk::{Bytes, Disk};
@@ -26,6 +31,8 @@ use super::sim_network::{Call, Message};
 use super::trace::{NodeId, TraceEvent};
 use super::virtual_clock::{Clock, Time};
 use conversation::Conversation;
+use mend::{Mending, Purpose};
+use work::Asking;
 
 /// What a site does to the world.
 #[derive(Debug)]
@@ -61,14 +68,36 @@ pub enum Wake {
     ShardSynced(u64),
     /// The time of a conversation has come.
     Peer(NodeId),
+    /// Time passes.
+    Tick,
+    /// A helper has had its time.
+    Helper {
+        /// For which repair.
+        id: u64,
+        /// Which call.
+        number: u64,
+    },
 }
 
 /// Who waits for the outcome of a job.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Origin {
-    Caller { node: NodeId, call: Call, caller: PublicKey },
+    Caller {
+        node: NodeId,
+        call: Call,
+        caller: PublicKey,
+    },
     Conversation(NodeId),
+    /// An answer to a challenge; absent if it is none.
+    Audit(Option<Box<Signed<AuditAnswer>>>),
     Nobody,
+}
+
+/// Who waits for a shard to be synced.
+#[derive(Debug)]
+enum Write {
+    Put(NodeId, Call),
+    Mended { shard: ShardName, outcome: Outcome },
 }
 
 #[derive(Debug)]
@@ -94,7 +123,13 @@ pub struct Process {
     syncing: Option<Syncing>,
     /// The share that the request under way asks for.
     asked: Option<Asked>,
-    shard_writes: BTreeMap<u64, (NodeId, Call)>,
+    shard_writes: BTreeMap<u64, Write>,
+    mendings: BTreeMap<u64, Mending>,
+    /// The challenge under way to each site.
+    asking: BTreeMap<NodeId, Asking>,
+    /// The shard read last, and when the next is due.
+    scrubbed: Option<shard_codec::Digest>,
+    scrub_due: Time,
     conversations: BTreeMap<NodeId, Conversation>,
     charter_version: u64,
 }
@@ -138,6 +173,8 @@ pub struct SimSite {
     timeout_ms: u64,
     next_call: u64,
     next_write: u64,
+    next_mending: u64,
+    pace: PaceConfig,
 }
 
 /// What a site is made of.
@@ -159,13 +196,15 @@ pub struct SiteParts {
     pub sync_us: u64,
     /// A caller gives up after this.
     pub timeout_ms: u64,
+    /// How often it looks after what it holds.
+    pub pace: PaceConfig,
 }
 
 impl SimSite {
     /// A site that has not started yet.
     #[must_use]
     pub fn new(parts: SiteParts) -> Self {
-        let SiteParts { node, keys, founding, nodes, stream, clock, sync_us, timeout_ms } = parts;
+        let SiteParts { node, keys, founding, nodes, stream, clock, sync_us, timeout_ms, pace } = parts;
         Self {
             node,
             keys,
@@ -182,6 +221,8 @@ impl SimSite {
             timeout_ms,
             next_call: 0,
             next_write: 0,
+            next_mending: 0,
+            pace,
         }
     }
 
@@ -201,7 +242,7 @@ impl SimSite {
     /// # Errors
     /// A record does not fit: the site does not start any more.
     pub fn replayed(&self) -> Result<Machines, String> {
-        let mut machines = Machines::new(self.founding.clone(), Pace::default());
+        let mut machines = Machines::new(self.founding.clone(), self.pace.machines());
         for kind in RecordKind::REPLAY_ORDER {
             for (key, value) in self.disk.records(kind) {
                 let record = Record { kind, key: key.to_vec(), value: value.to_vec() };
@@ -227,12 +268,17 @@ impl SimSite {
             syncing: None,
             asked: None,
             shard_writes: BTreeMap::new(),
+            mendings: BTreeMap::new(),
+            asking: BTreeMap::new(),
+            scrubbed: None,
+            scrub_due: now,
             conversations: BTreeMap::new(),
             charter_version: 0,
         });
         out.push(Effect::Trace(TraceEvent::Started));
         out.push(Effect::Fact(Fact::Started));
         self.follow_charter(now, out);
+        self.begin_ticking(now, out);
         Ok(())
     }
 
@@ -251,6 +297,8 @@ impl SimSite {
             Wake::Synced => self.synced(now, out),
             Wake::ShardSynced(write) => self.shard_synced(write, out),
             Wake::Peer(peer) => self.peer_time(now, peer, out),
+            Wake::Tick => self.tick(now, out),
+            Wake::Helper { id, number } => self.helper_is_late(now, id, number, out),
         }
         self.run(now, out);
     }
@@ -263,7 +311,15 @@ impl SimSite {
                 let origin = Origin::Caller { node: from, call, caller };
                 process.queue.push_back((origin, Job::Serve { request, body }));
             }
-            Message::Response { call, response, .. } => self.peer_answers(now, from, call, response, out),
+            Message::Response { call, response, body } => {
+                if let Some(asking) = self.asked_by(from, call.number) {
+                    self.challenged_answers(asking, response);
+                } else if let Some(id) = self.mending_of(call.number) {
+                    self.helper_answers(now, id, call.number, (response, body), out);
+                } else {
+                    self.peer_answers(now, from, call, response, out);
+                }
+            }
         }
         self.run(now, out);
     }
@@ -305,6 +361,9 @@ impl SimSite {
         let Some(process) = &mut self.process else { return };
         let outputs = process.machines.handle(self.clock.read(now), input, &self.keys, self.stream.crypto());
         out.push(Effect::Fact(Fact::Handled { outputs: outputs.len() }));
+        if let Origin::Audit(Some(answer)) = &origin {
+            out.push(Effect::Fact(Fact::Judged(answer.clone())));
+        }
         let records: Vec<Record> = (outputs.iter())
             .filter_map(|output| if let Output::Persist(record) = output { Some(record.clone()) } else { None })
             .collect();
@@ -347,11 +406,17 @@ impl SimSite {
                     let missing = roots.into_iter().filter(|root| !self.disk.claims(root)).collect();
                     next = Some(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing }));
                 }
-                // Time does not pass for these machines here yet: nothing ticks.
-                Output::Sweep { .. } | Output::Ask { .. } | Output::Repair(_) => {}
+                Output::Sweep { ticket, roots } => {
+                    let hides = self.liar.as_ref().is_some_and(|liar| liar.hides(now));
+                    let missing = roots.into_iter().filter(|root| !hides && !self.disk.claims(root)).collect();
+                    next = Some(Input::Repair(repair::Input::Swept { ticket, missing }));
+                }
+                Output::Ask { ticket, site, request } => self.ask(ticket, &site, *request, out),
+                Output::Repair(job) => self.mend(now, job, Purpose::Store, out),
                 Output::Announce(announcement) => self.announce(now, announcement, out),
-                Output::Reply(_ticket, result) => self.finish(now, origin, *result, out),
+                Output::Reply(_ticket, result) => self.finish(now, &origin, *result, out),
                 Output::Report(event) => {
+                    out.extend(reached_by(&event).map(|what| Effect::Fact(Fact::Reached(what))));
                     if !matches!(event, Event::Refused { .. }) {
                         out.push(Effect::Trace(TraceEvent::Said(event.to_string())));
                     }
@@ -365,14 +430,14 @@ impl SimSite {
     }
 
     /// Tells who waits.
-    fn finish(&mut self, now: Time, origin: Origin, result: Result<Response, Refusal>, out: &mut Vec<Effect>) {
-        match origin {
+    fn finish(&mut self, now: Time, origin: &Origin, result: Result<Response, Refusal>, out: &mut Vec<Effect>) {
+        match *origin {
             Origin::Caller { node, call, caller } => {
                 let response = result.unwrap_or_else(Response::Refused);
                 self.respond(node, call, caller, response, None, out);
             }
             Origin::Conversation(peer) => self.told(now, peer, result.map(drop), out),
-            Origin::Nobody => {
+            Origin::Audit(_) | Origin::Nobody => {
                 out.extend(result.err().map(|refusal| Effect::Fact(Fact::Refused(refusal.code))));
             }
         }
@@ -390,5 +455,24 @@ impl SimSite {
         for peer in peers {
             self.news(now, peer, announcement.clone(), out);
         }
+    }
+}
+
+/// What a swarm must reach now and then, of what sites tell people.
+const fn reached_by(event: &Event) -> Option<&'static str> {
+    match event {
+        Event::LossProven { .. } => Some("a loss was proven"),
+        Event::ShardMissing { .. } => Some("a shard was found missing"),
+        Event::ShardMended { .. } => Some("a shard was mended"),
+        Event::RepairFailed { .. } => Some("a repair failed"),
+        Event::Declared { stripes: 0, shares: 0, .. } => Some("a site was whole again"),
+        Event::Declared { .. } => Some("a site said what it lacks"),
+        Event::CharterAdopted { .. }
+        | Event::SnapshotHeld { .. }
+        | Event::Forked { .. }
+        | Event::OrderAccepted { .. }
+        | Event::ShareReleased { .. }
+        | Event::HelperLied { .. }
+        | Event::Refused { .. } => None,
     }
 }

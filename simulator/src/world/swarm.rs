@@ -13,7 +13,7 @@ use super::engine::run;
 use super::report::{Report, Violation};
 
 /// What a swarm must reach at least once: each kind of work, fault and enemy, each kind of refusal.
-pub const MUST_REACH: [&str; 43] = [
+pub const MUST_REACH: [&str; 55] = [
     "publish",
     "restore",
     "replace",
@@ -25,6 +25,8 @@ pub const MUST_REACH: [&str; 43] = [
     "partition",
     "one-way",
     "rot",
+    "empty",
+    "empty-with-records",
     "full-disk",
     "slow-disk",
     "step-clock",
@@ -57,6 +59,16 @@ pub const MUST_REACH: [&str; 43] = [
     "a shard was remade",
     "a share that waited was delivered",
     "a snapshot was passed over",
+    "a shard was found missing",
+    "a site said what it lacks",
+    "a site was whole again",
+    "a shard was mended",
+    "a repair failed",
+    "a helper was told what is lacking",
+    "a helper lied",
+    "help was refused",
+    "a loss was proven",
+    "an audit was answered",
 ];
 
 /// A run that failed.
@@ -85,6 +97,8 @@ pub struct SwarmReport {
     pub messages: u64,
     /// Virtual time of all runs.
     pub virtual_ms: u64,
+    /// The same, for every site of a run.
+    pub site_ms: u64,
     /// Snapshots that were durable.
     pub durable_snapshots: u64,
     /// Restores that succeeded.
@@ -98,6 +112,7 @@ impl SwarmReport {
         self.failures.extend(later.failures);
         self.messages += later.messages;
         self.virtual_ms += later.virtual_ms;
+        self.site_ms += later.site_ms;
         self.durable_snapshots += later.durable_snapshots;
         self.restores += later.restores;
         for (what, runs) in later.reached {
@@ -155,6 +170,7 @@ fn summarise(runs: Vec<Report>) -> SwarmReport {
         never_reached: Vec::new(),
         messages: 0,
         virtual_ms: 0,
+        site_ms: 0,
         durable_snapshots: 0,
         restores: 0,
     };
@@ -162,6 +178,7 @@ fn summarise(runs: Vec<Report>) -> SwarmReport {
         report.runs += 1;
         report.messages += run.messages;
         report.virtual_ms += run.ended_ms;
+        report.site_ms += run.ended_ms * run.sites;
         report.durable_snapshots += run.snapshots.iter().filter(|one| one.durable_after_ms.is_some()).count() as u64;
         report.restores += run.restores.iter().filter(|restore| restore.took_ms.is_some()).count() as u64;
         for what in run.reached.into_keys() {

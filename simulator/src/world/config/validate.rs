@@ -90,6 +90,9 @@ impl Config {
         ] {
             range(field, (0.0..=1.0).contains(&rate), "0 to 1", rate)?;
         }
+        for (field, ms) in self.pace.numbers() {
+            range(field, (100..=86_400_000).contains(&ms), "100 to 86400000", ms)?;
+        }
         let bandwidth = self.network.bandwidth_bytes_per_s;
         range("network.bandwidth_bytes_per_s", bandwidth > 0, "1 or more", bandwidth)?;
         range("network.timeout_ms", self.network.timeout_ms > 0, "1 or more", self.network.timeout_ms)?;
@@ -125,6 +128,7 @@ impl Config {
             Action::Crash { site: name, .. }
             | Action::Lose { site: name }
             | Action::Rot { site: name, .. }
+            | Action::Empty { site: name, .. }
             | Action::FullDisk { site: name, .. }
             | Action::SlowDisk { site: name, .. }
             | Action::StepClock { site: name, .. }

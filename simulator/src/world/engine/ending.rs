@@ -178,6 +178,7 @@ impl World<'_> {
             self.reached.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect();
         Report {
             seed: self.config.seed,
+            sites: self.config.sites.len() as u64,
             violation: self.violation(),
             trace_lines: self.trace.lines(),
             trace_digest: self.trace.digest().to_string(),

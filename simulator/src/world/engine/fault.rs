@@ -46,6 +46,7 @@ impl World<'_> {
             | Action::Partition { .. }
             | Action::OneWay { .. }
             | Action::Rot { .. }
+            | Action::Empty { .. }
             | Action::FullDisk { .. }
             | Action::SlowDisk { .. }
             | Action::StepClock { .. }
@@ -72,6 +73,10 @@ impl World<'_> {
                 }
             }
             Action::Rot { site, shards } => self.at_named(&site, |world, node| world.rot(node, shards)),
+            Action::Empty { site, records, down_ms } => self.at_named(&site, |world, node| {
+                world.empty(node, records);
+                world.queue.push(world.now.plus_ms(down_ms), Event::StartSite(node));
+            }),
             Action::FullDisk { site, for_ms } => self.at_named(&site, |world, node| {
                 world.with_disk(node, |disk| disk.full = true);
                 world.queue.push(world.now.plus_ms(for_ms), Event::EndFullDisk(node));
@@ -159,10 +164,21 @@ impl World<'_> {
         self.facts.push_back((node, Fact::Struck));
     }
 
+    /// The site stops, and its disk is another one.
+    fn empty(&mut self, node: NodeId, records: bool) {
+        self.stop_site(node, "power");
+        self.with_disk(node, |disk| disk.empty(records));
+        self.facts.push_back((node, Fact::Emptied { records }));
+        self.facts.push_back((node, Fact::Struck));
+    }
+
     fn turn(&mut self, node: NodeId, lie: Lie, for_ms: u64) {
         let until = self.now.plus_ms(for_ms);
         if let Some(site) = self.sites.get_mut(node.index()) {
-            site.liar = Some(Liar { lie, until });
+            site.liar = Some(Liar { lie, until, heard: Vec::new() });
+            if lie == Lie::Freeload {
+                site.disk.discard_all_shards();
+            }
         }
         self.facts.push_back((node, Fact::Struck));
         if lie == Lie::Replay {

@@ -53,7 +53,12 @@ fn check_records(scene: &Scene<'_>) -> Result<(), String> {
     let orders = scene.chronicle.orders.len();
     let charters = scene.cast.chain.iter().count();
     let databases = scene.config.databases.len();
+    // Of every site the newest inventory and the newest report; of every shard one proof that it was lost.
+    let stripes: usize =
+        scene.chronicle.chapters.values().map(|chapter| chapter.signed.document().stripes_added.len()).sum();
+    let evidence = databases * sites + sites + stripes * sites;
     let bound = charters
+        + evidence
         + manifests * (2 + RECEIPTS_OF_A_SITE_MAX * sites)
         + databases * FORKS_MAX
         + orders * charters

@@ -40,6 +40,13 @@ impl Invariant for Durability {
             }
             Fact::Struck | Fact::Crashed => self.promised.iter().try_for_each(|manifest| check(scene, manifest)),
             Fact::Started
+            | Fact::Emptied { .. }
+            | Fact::Ticked
+            | Fact::ColumnsLeft { .. }
+            | Fact::Mended(_)
+            | Fact::AnswerLeft(_)
+            | Fact::Judged(_)
+            | Fact::Reached(_)
             | Fact::Handled { .. }
             | Fact::Synced(_)
             | Fact::Conflict(_)

@@ -9,8 +9,8 @@ use protocol::release::LogEntry;
 use protocol::signature::Signed;
 use shard_codec::Digest;
 
-use super::Scene;
 use super::durability::held_by;
+use super::{Scene, ledger};
 use crate::world::sim_site::SimSite;
 
 /// What one site knows of one database.
@@ -79,8 +79,9 @@ pub fn members<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a SimSite> {
 /// # Errors
 /// What they do not agree about.
 pub fn converged(scene: &Scene<'_>) -> Result<(), String> {
-    let names = scene.config.databases.iter().map(|database| &database.name);
-    let vouched: BTreeSet<&DatabaseName> = names.filter(|name| is_vouched(scene, name)).collect();
+    let names = || scene.config.databases.iter().map(|database| &database.name);
+    let mut forked: Vec<&DatabaseName> = Vec::new();
+    let vouched: BTreeSet<&DatabaseName> = names().filter(|name| is_vouched(scene, name)).collect();
     let mut first: Option<(&SimSite, Knowledge)> = None;
     for site in members(scene) {
         let name = &site.keys.name;
@@ -89,7 +90,11 @@ pub fn converged(scene: &Scene<'_>) -> Result<(), String> {
             return Err(format!("{name} does not know the newest charter"));
         }
         match &first {
-            None => first = Some((site, known)),
+            None => {
+                forked =
+                    known.heads.iter().zip(names()).filter(|(head, _)| head.is_forked).map(|(_, name)| name).collect();
+                first = Some((site, known));
+            }
             Some((other, expected)) => {
                 if let Some(what) = difference(&known, expected) {
                     return Err(format!("{name} and {} know different {what}", other.keys.name));
@@ -97,7 +102,8 @@ pub fn converged(scene: &Scene<'_>) -> Result<(), String> {
             }
         }
     }
-    Ok(())
+    let members: Vec<&SimSite> = members(scene).collect();
+    ledger::is_whole(&members, vouched.into_iter().filter(|name| !forked.contains(name)))
 }
 
 fn difference(one: &Knowledge, other: &Knowledge) -> Option<&'static str> {

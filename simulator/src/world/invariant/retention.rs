@@ -44,8 +44,18 @@ impl Invariant for Retention {
                 self.check(scene, node, site)?;
                 remembers_all(site)
             }
+            Fact::Emptied { records } => {
+                self.emptied(node, *records);
+                Ok(())
+            }
             Fact::Crashed
             | Fact::Struck
+            | Fact::Ticked
+            | Fact::ColumnsLeft { .. }
+            | Fact::Mended(_)
+            | Fact::AnswerLeft(_)
+            | Fact::Judged(_)
+            | Fact::Reached(_)
             | Fact::Handled { .. }
             | Fact::Synced(_)
             | Fact::ShareLeft { .. }
@@ -65,6 +75,16 @@ impl Retention {
         let promise = self.promises.entry((node, receipt.manifest)).or_default();
         promise.shards |= receipt.holds_shards;
         promise.share |= receipt.holds_share;
+    }
+
+    /// What was on the disk is gone by no fault of the site.
+    fn emptied(&mut self, node: NodeId, records: bool) {
+        for ((of, _manifest), promise) in &mut self.promises {
+            if *of == node {
+                promise.shards = false;
+                promise.share &= !records;
+            }
+        }
     }
 
     fn check(&self, scene: &Scene<'_>, node: NodeId, site: &SimSite) -> Result<(), String> {

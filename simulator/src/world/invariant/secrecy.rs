@@ -35,6 +35,13 @@ impl Invariant for Secrecy {
             }
             Fact::Started
             | Fact::Crashed
+            | Fact::Emptied { .. }
+            | Fact::Ticked
+            | Fact::ColumnsLeft { .. }
+            | Fact::Mended(_)
+            | Fact::AnswerLeft(_)
+            | Fact::Judged(_)
+            | Fact::Reached(_)
             | Fact::Handled { .. }
             | Fact::Synced(_)
             | Fact::Conflict(_)

@@ -126,9 +126,14 @@ impl SimSite {
         }
     }
 
-    fn call(&mut self, now: Time, peer: NodeId, request: Request, out: &mut Vec<Effect>) -> Time {
+    /// Never used before, in this life or an earlier one.
+    pub(super) fn number_of_call(&mut self) -> u64 {
         self.next_call += 1;
-        let number = (u64::from(self.incarnation) << 40) + self.next_call;
+        (u64::from(self.incarnation) << 40) + self.next_call
+    }
+
+    fn call(&mut self, now: Time, peer: NodeId, request: Request, out: &mut Vec<Effect>) -> Time {
+        let number = self.number_of_call();
         if let Some(conversation) = self.conversation(peer) {
             conversation.number = number;
         }

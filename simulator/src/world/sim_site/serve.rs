@@ -2,18 +2,20 @@
 
 use protocol::catalog;
 use protocol::document::Receipt;
+use protocol::evidence::ShardName;
 use protocol::host::Input;
 use protocol::host::answer::answer;
 use protocol::identifier::DatabaseName;
 use protocol::limits::PAGE_ENTRIES_MAX;
 use protocol::machine::Ticket;
 use protocol::release;
+use protocol::repair;
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::access::{self, Caller};
 use protocol::wire::{Refusal, RefusalCode, Request, Response};
 use shard_codec::Digest;
 
-use super::{Asked, Effect, Origin, SimSite, Wake};
+use super::{Asked, Effect, Origin, SimSite, Wake, Write};
 use crate::world::invariant::Fact;
 use crate::world::sim_disk::{Bytes, ReadFault};
 use crate::world::sim_network::{Call, Message};
@@ -50,7 +52,10 @@ impl SimSite {
         }
         let role = self.identify(now, caller);
         let result = if access::allows(&role, &request) {
-            match self.answer_now(now, node, call, &request, body, out) {
+            match self
+                .answer_now(now, (node, call), &request, body, out)
+                .or_else(|| self.help(now, (node, call, caller), &role, &request, out))
+            {
                 Some(result) => result,
                 None => return self.handle_request(now, origin, caller, request, out),
             }
@@ -68,8 +73,7 @@ impl SimSite {
     fn answer_now(
         &mut self,
         now: Time,
-        node: NodeId,
-        call: Call,
+        (node, call): (NodeId, Call),
         request: &Request,
         body: Option<Bytes>,
         out: &mut Vec<Effect>,
@@ -94,10 +98,33 @@ impl SimSite {
             let missing = roots.iter().filter(|root| !self.disk.claims(root)).copied().collect();
             return Some(Ok(Answer::Now(Response::Missing(missing), None)));
         }
-        if let Request::ShardRange { .. } | Request::Columns { .. } | Request::Audit(_) = request {
+        if let Request::ShardRange { .. } = request {
             return Some(Err(Refusal::new(RefusalCode::Internal, "ranges are not modelled")));
         }
         None
+    }
+
+    /// What sites do for each other, so that none loses anything.
+    fn help(
+        &mut self,
+        now: Time,
+        origin: (NodeId, Call, PublicKey),
+        role: &Caller,
+        request: &Request,
+        out: &mut Vec<Effect>,
+    ) -> Option<Result<Answer, Refusal>> {
+        if let Request::Audit(challenge) = request {
+            return Some(self.answer_challenge(now, origin, challenge.clone(), out));
+        }
+        let Request::Columns { database, stripe_number, shard_index, root, columns } = request else { return None };
+        let (database, stripe_number) = (database.clone(), *stripe_number);
+        let shard = ShardName { database, stripe_number, shard_index: *shard_index, root: *root };
+        Some(match role {
+            Caller::Site(site) => self.give_columns(now, site, &shard, *columns, out),
+            Caller::Writer(_) | Caller::Recipient(_) | Caller::Stranger => {
+                Err(Refusal::new(RefusalCode::NotAllowed, "only sites help each other"))
+            }
+        })
     }
 
     fn put_shard(
@@ -129,7 +156,7 @@ impl SimSite {
         self.next_write += 1;
         self.disk.begin_shard(self.next_write, root, body);
         if let Some(process) = &mut self.process {
-            process.shard_writes.insert(self.next_write, origin);
+            process.shard_writes.insert(self.next_write, Write::Put(origin.0, origin.1));
         }
         let at = now.plus_us(self.sync_us * self.disk.slowness);
         out.push(Effect::Wake { at, wake: Wake::ShardSynced(self.next_write) });
@@ -137,19 +164,31 @@ impl SimSite {
     }
 
     pub(super) fn shard_synced(&mut self, write: u64, out: &mut Vec<Effect>) {
-        let Some((node, call)) = self.process.as_mut().and_then(|process| process.shard_writes.remove(&write)) else {
+        let Some(waits) = self.process.as_mut().and_then(|process| process.shard_writes.remove(&write)) else {
             return;
         };
         self.disk.sync_shard(write);
         out.push(Effect::Trace(TraceEvent::ShardSynced { write }));
-        out.push(Effect::Send { to: node, message: Message::Response { call, response: Response::Done, body: None } });
+        match waits {
+            Write::Put(to, call) => {
+                let message = Message::Response { call, response: Response::Done, body: None };
+                out.push(Effect::Send { to, message });
+            }
+            Write::Mended { shard, outcome } => {
+                out.push(Effect::Fact(Fact::Mended(shard.clone())));
+                self.tell_machine(Input::Repair(repair::Input::Ended { shard, outcome }));
+            }
+        }
     }
 
-    fn read_shard(&mut self, now: Time, root: &Digest) -> Result<Answer, Refusal> {
+    pub(super) fn read_shard(&mut self, now: Time, root: &Digest) -> Result<Answer, Refusal> {
         let read = self.disk.read(root).map_err(|fault| match fault {
             ReadFault::Absent => Refusal::new(RefusalCode::NotFound, "no such shard here"),
             ReadFault::Rotten => Refusal::new(RefusalCode::Corrupt, "the shard has rotted"),
         });
+        if read.as_ref().is_err_and(|refusal| refusal.code == RefusalCode::Corrupt) {
+            self.found_missing(root);
+        }
         let mut bytes = read?;
         if let Some(liar) = &self.liar {
             bytes = liar.alter(now, bytes);
@@ -181,7 +220,10 @@ impl SimSite {
                 }
                 Input::Release(release::Input::Share { ticket, caller, order, database, sequence })
             }
-            Request::Announce(announcement) => Input::announced(Some(ticket), announcement),
+            Request::Announce(announcement) => {
+                self.liar.iter_mut().for_each(|liar| liar.hears(&announcement));
+                Input::announced(Some(ticket), announcement)
+            }
             Request::Charters { .. }
             | Request::Head { .. }
             | Request::Manifests { .. }
@@ -247,7 +289,8 @@ impl SimSite {
     }
 }
 
-enum Answer {
+/// What is answered at once, and what is answered later.
+pub(super) enum Answer {
     Now(Response, Option<Bytes>),
     Later,
 }

@@ -50,6 +50,25 @@ fn a_disk_that_comes_back_in_time_costs_nothing() {
 }
 
 #[test]
+fn a_site_that_no_writer_asked_says_by_itself_what_it_holds() {
+    let mut mesh = Mesh::new();
+    mesh.nodes[4].is_up = false;
+    mesh.publish(None, 2);
+    mesh.nodes[4].is_up = true;
+    for shards in mesh.stripes.values() {
+        mesh.nodes[4].store.insert(shard_codec::Digest::of(&shards[4]), shards[4].clone());
+    }
+    mesh.bring(0, 4);
+    mesh.run(20);
+    assert!(!mesh.holders_at(0).contains("bern"), "a writer may still come for the receipt");
+    mesh.run(20);
+    assert!(mesh.holders_at(0).contains("bern"));
+    assert_eq!(mesh.nodes[4].fetched_bytes, 0, "nothing was lacking");
+    let said = mesh.nodes[0].machines.evidence.inventory(&database(), &mesh.keys(4).name).unwrap().document();
+    assert!(said.missing_shares.contains(1), "of the key it never got a share");
+}
+
+#[test]
 fn a_stripe_in_danger_is_not_waited_for() {
     let mut mesh = Mesh::new();
     mesh.publish(None, 1);
