@@ -17,6 +17,7 @@ mod scrub;
 mod server;
 mod spread;
 mod strangers;
+mod watch;
 mod work;
 
 use std::path::Path;
@@ -139,6 +140,7 @@ impl Site {
             expectations: Arc::new(options.expectations),
             started_ms: clock::now_ms(),
         };
+        tasks.spawn(watch::run(watcher.clone()));
         tasks.spawn(http::serve(watcher, dir, options.http).await.map_err(StartError::Http)?);
         let teller = driver.clone();
         let found = move |shard, verification| scrub::report(&teller, &shard, verification);

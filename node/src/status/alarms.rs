@@ -33,6 +33,8 @@ pub struct Alarm {
     pub severity: Severity,
     /// A word for programs; never changes its meaning.
     pub code: &'static str,
+    /// The database or site that it is about; empty if it is this site.
+    pub subject: String,
     /// What is wrong.
     pub text: String,
     /// What to do next.
@@ -48,11 +50,16 @@ fn as_number<S: serde::Serializer>(code: &ExitCode, serializer: S) -> Result<S::
 }
 
 fn alarm(code: &'static str, exit_code: ExitCode, text: String, next_step: impl Into<String>) -> Alarm {
-    Alarm { severity: Severity::Alarm, code, text, next_step: next_step.into(), exit_code }
+    Alarm { severity: Severity::Alarm, code, subject: String::new(), text, next_step: next_step.into(), exit_code }
 }
 
 fn warning(code: &'static str, exit_code: ExitCode, text: String, next_step: impl Into<String>) -> Alarm {
-    Alarm { severity: Severity::Warning, code, text, next_step: next_step.into(), exit_code }
+    Alarm { severity: Severity::Warning, ..alarm(code, exit_code, text, next_step) }
+}
+
+/// The same, about a database or a site.
+fn about(subject: &str, found: Vec<Alarm>) -> impl Iterator<Item = Alarm> {
+    found.into_iter().map(move |alarm| Alarm { subject: subject.to_owned(), ..alarm })
 }
 
 /// Everything that is wrong, the worst first.
@@ -67,12 +74,14 @@ pub(super) fn of(status: &SiteStatus, is_member: bool) -> Vec<Alarm> {
         ));
     }
     for database in &status.databases {
-        of_database(database, &mut found);
+        let mut of_one = Vec::new();
+        of_database(database, &mut of_one);
+        found.extend(about(&database.database, of_one));
     }
     of_repair(status, &mut found);
     if status.up_ms >= SETTLED_MS {
         for site in &status.sites {
-            found.extend(of_site(site, status));
+            found.extend(about(&site.site, of_site(site, status).into_iter().collect()));
         }
         let silent = status.sites.iter().filter(|site| is_silent(site, status)).count();
         if silent > 0 && silent == status.sites.len() {
