@@ -22,7 +22,7 @@ const BUGS: [(PlantedBug, &str); 14] = [
     (PlantedBug::UnverifiedShare, "redundancy truth"),
     (PlantedBug::ForkForgotten, "liveness"),
     (PlantedBug::AnswerNotProven, "audit truth"),
-    (PlantedBug::FaultNotCounted, "liveness"),
+    (PlantedBug::FaultNotCounted, "audit truth"),
     (PlantedBug::HelpWithoutConfession, "repair"),
     (PlantedBug::PlacementIgnored, "repair"),
     (PlantedBug::LossHidden, "ledger truth"),

@@ -21,6 +21,7 @@ fn what_failed_once_holds() {
         include_str!("failed/fork-behind-partition.toml"),
         include_str!("failed/stripe-lost-before-durable.toml"),
         include_str!("failed/charter-to-a-replaced-site.toml"),
+        include_str!("failed/holders-nobody-knew.toml"),
     ] {
         let config: Config = toml::from_str(text).unwrap();
         assert_eq!(run(&config, &mut ()).unwrap().violation, None, "{text}");

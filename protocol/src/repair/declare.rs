@@ -140,16 +140,19 @@ impl Repair {
         let is_loss = is_loss && !crate::planted::is_planted(crate::planted::Bug::LossHidden);
         let is_mended = declaration.is_mended(held, has_seen, &numbers, &missing_shares);
         let said_until = held.map_or(0, |said| said.sequence);
-        let is_silent = has_seen && is_silent(history, said_until, &keys.name);
-        let silent_since = is_silent.then(|| declaration.silent_since.unwrap_or(now));
-        declaration.silent_since = silent_since;
-        let is_overdue = silent_since.is_some_and(|silent| silent.plus_ms(AFTER_SILENCE_MS) <= now);
+        // While the store is looked through again, nothing is known anew.
+        if has_seen {
+            let is_silent = is_silent(history, said_until, &keys.name);
+            declaration.silent_since = is_silent.then(|| declaration.silent_since.unwrap_or(now));
+        }
+        let silent_since = declaration.silent_since;
+        let is_overdue = has_seen && silent_since.is_some_and(|silent| silent.plus_ms(AFTER_SILENCE_MS) <= now);
         let since = |pause: u64| declaration.said_at.is_none_or(|said| said.plus_ms(pause) <= now);
         let waits_for_ripe = numbers.iter().any(|number| !said_stripe(*number));
         let is_news = is_mended && (numbers.is_empty() || since(AFTER_MENDING_MS));
         if !(is_loss && since(AFTER_LOSS_MS) || is_news || is_overdue) {
             // Looked at again in the next tick only if there is something to wait for.
-            declaration.is_due = is_loss || is_mended || is_silent || waits_for_ripe;
+            declaration.is_due = is_loss || is_mended || silent_since.is_some() || waits_for_ripe;
             return;
         }
         (declaration.is_due, declaration.said_at) = (false, Some(now));

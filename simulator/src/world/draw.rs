@@ -264,6 +264,7 @@ impl Draw {
         let lies = [
             Lie::WrongBytes,
             Lie::WrongBytes,
+            Lie::WrongBytes,
             Lie::FalseMissing,
             Lie::FalseReceipts,
             Lie::Withhold,
@@ -272,7 +273,8 @@ impl Draw {
             Lie::Freeload,
         ];
         let lie = self.stream.pick(&lies).copied().unwrap_or(Lie::Withhold);
-        let for_ms = self.stream.between(5_000, 300_000);
+        let least_ms = if lie == Lie::WrongBytes { 100_000 } else { 5_000 };
+        let for_ms = self.stream.between(least_ms, 300_000);
         self.add(config, Action::Lie { site, lie, for_ms });
     }
 

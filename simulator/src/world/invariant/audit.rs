@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use protocol::document::AuditAnswer;
+use protocol::document::{AuditAnswer, Challenge};
+use protocol::host::Machines;
+use protocol::ledger::holders;
 use protocol::machine::RecordKind;
 use protocol::signature::Signed;
 use protocol::signature::quorum::verify_single;
@@ -104,8 +106,20 @@ fn check_judged(scene: &Scene<'_>, auditor: &SimSite, answer: &Signed<AuditAnswe
     }
     let (database, evidence) = (&challenge.database, &process.machines.evidence);
     let is_lost = evidence.is_lost(database, challenge.stripe_number, challenge.shard_index, challenge.root);
-    if is_lost || evidence.lacks(database, &said.site, challenge.stripe_number) {
+    let is_known = is_lost || evidence.lacks(database, &said.site, challenge.stripe_number);
+    if is_known && !counts_on(&process.machines, said) {
         return Ok(());
     }
     Err(format!("{} answered wrongly for shard {}, and it counts as held", said.site, challenge.root.short()))
+}
+
+/// Whether a site's ledger counts on the shard that an answer was about.
+fn counts_on(machines: &Machines, said: &AuditAnswer) -> bool {
+    let Challenge { database, stripe_number, shard_index, root, .. } = &said.challenge;
+    let Some(history) = machines.catalog.history(database) else { return false };
+    let found = history.kept_stripes().find(*stripe_number, *shard_index, root);
+    found.is_some_and(|(_position, stripe)| {
+        let mut believed = holders(database, history, stripe, machines.catalog.charter(), &machines.evidence);
+        believed.any(|name| *name == said.site)
+    })
 }

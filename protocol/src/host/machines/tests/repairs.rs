@@ -52,6 +52,9 @@ fn a_disk_that_comes_back_in_time_costs_nothing() {
 #[test]
 fn a_site_that_no_writer_asked_says_by_itself_what_it_holds() {
     let mut mesh = Mesh::new();
+    // It looks through its store again and again meanwhile.
+    let often = crate::repair::RepairOptions { sweep_interval_ms: 7_000, ..mesh.pace.repair };
+    mesh.nodes[4].machines.repair = crate::repair::Repair::new(often);
     mesh.nodes[4].is_up = false;
     mesh.publish(None, 2);
     mesh.nodes[4].is_up = true;
