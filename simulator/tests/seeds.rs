@@ -22,17 +22,9 @@ fn what_failed_once_holds() {
         include_str!("failed/stripe-lost-before-durable.toml"),
         include_str!("failed/charter-to-a-replaced-site.toml"),
         include_str!("failed/holders-nobody-knew.toml"),
+        include_str!("failed/outbox-nobody-shows.toml"),
     ] {
         let config: Config = toml::from_str(text).unwrap();
         assert_eq!(run(&config, &mut ()).unwrap().violation, None, "{text}");
     }
-}
-
-/// What is known and not mended yet. Once it holds, it goes to the ones above.
-#[test]
-fn what_is_open_still_fails() {
-    let config: Config = toml::from_str(include_str!("open/outbox-nobody-shows.toml")).unwrap();
-    let violation = run(&config, &mut ()).unwrap().violation.unwrap();
-    assert_eq!(violation.invariant, "liveness");
-    assert!(violation.why.ends_with("home still publishes land-register"), "{violation}");
 }

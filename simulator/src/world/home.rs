@@ -11,6 +11,7 @@ use std::rc::Rc;
 use protocol::document::{CharterChain, Database, LiveStripe, LiveStripes};
 use protocol::identifier::DatabaseName;
 use protocol::limits::PAGE_ENTRIES_MAX;
+use protocol::machine::RecordKind;
 use protocol::signature::{Keypair, PublicKey, Signed};
 use protocol::wire::{Request, Response};
 use shard_codec::{Digest, ShardIndex};
@@ -22,7 +23,7 @@ use super::sim_disk::Bytes;
 use super::trace::NodeId;
 use super::virtual_clock::Time;
 use super::workload::{Packed, Source, StoredStripe};
-use hand_over::publish_kept;
+use hand_over::{not_durable, publish_kept};
 pub(super) use seal::deal_and_seal;
 use seal::{SealedSnapshot, Waiting};
 
@@ -274,8 +275,14 @@ impl Home {
     /// A snapshot whose publication was interrupted goes out before a new one is begun. `None`: go on with a new one.
     async fn deliver_outbox(&self, survey: &mut Survey, entry: &Database) -> Option<Outcome> {
         let outbox = self.with(&entry.name, |home| home.outbox.clone()).flatten()?;
-        let head = survey.head_sequence(&entry.name);
         let sequence = outbox.sequence();
+        if sequence > survey.head_sequence(&entry.name) {
+            for before in &outbox.before {
+                // What the sites show is known; what does not follow it leaves a gap, and then nothing is published.
+                let _known = survey.catalog.learn(RecordKind::Manifest, before);
+            }
+        }
+        let head = survey.head_sequence(&entry.name);
         if sequence != head && sequence != head + 1 {
             if sequence < head {
                 self.keep(&entry.name, |home| home.outbox = None).await;
@@ -299,7 +306,7 @@ impl Home {
         }
     }
 
-    /// A home never signs a sequence number twice.
+    /// A home never signs a sequence number twice: what it signed last is shown, or follows what is from the outbox.
     fn last_signed_is_shown(&self, survey: &Survey, database: &DatabaseName) -> bool {
         let Some((sequence, digest)) = self.with(database, |home| home.last_signed).flatten() else { return true };
         let history = survey.catalog.history(database);
@@ -324,8 +331,9 @@ impl Home {
             }
         }
         let plaintext = packed.plaintext;
+        let before = not_durable(survey, &entry.name).await;
         let snapshot = match seal::seal(self, survey, entry, writer, &live, packed) {
-            Ok(snapshot) => snapshot,
+            Ok(snapshot) => SealedSnapshot { before, ..snapshot },
             Err(why) => return not_yet(why),
         };
         let (sequence, manifest) = (snapshot.sequence(), snapshot.digest());

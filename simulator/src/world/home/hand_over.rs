@@ -1,6 +1,6 @@
 //! Handing manifest and shares to every site, and counting the receipts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use protocol::document::{Database, Manifest};
 use protocol::identifier::{DatabaseName, SiteName};
@@ -19,6 +19,24 @@ use crate::world::trace::NodeId;
 
 /// Manifests given to a site that is behind, in one message.
 const RUN_MAX: usize = 64;
+
+/// Manifests before a snapshot that are kept with it.
+const BEFORE_MAX: usize = 64;
+
+/// The manifests of the newest snapshots that are not durable, oldest first. Whoever shows them today may be gone for
+/// good tomorrow, and home goes on from them: so it keeps them itself.
+pub(super) async fn not_durable(survey: &mut Survey, database: &DatabaseName) -> Vec<Vec<u8>> {
+    let mut before = VecDeque::new();
+    for sequence in (1..=survey.head_sequence(database)).rev().take(BEFORE_MAX) {
+        survey.read_receipts(database, sequence).await;
+        let manifest = survey.catalog.history(database).and_then(|history| history.manifest(sequence));
+        let Some(manifest) = manifest.filter(|signed| !survey.durability(signed.document()).is_durable()) else {
+            break;
+        };
+        before.push_front(manifest.encode());
+    }
+    before.into()
+}
 
 /// Publishes a snapshot to every site that answers, heals what they lack, and counts receipts.
 pub(super) async fn publish_kept(
@@ -237,7 +255,7 @@ pub(super) async fn deliver_waiting(home: &Home, survey: &mut Survey, database: 
         let manifest = survey.catalog.history(database).and_then(|history| history.manifest(sequence)).cloned();
         // What the sites do not show (yet) waits on.
         let Some(manifest) = manifest.filter(|manifest| manifest.digest() == waiting.manifest) else { continue };
-        let snapshot = SealedSnapshot { manifest, shares: waiting.shares };
+        let snapshot = SealedSnapshot { manifest, shares: waiting.shares, before: Vec::new() };
         let links: Vec<(SiteName, NodeId)> = survey.links.iter().map(|(name, node)| (name.clone(), *node)).collect();
         let offers = links.iter().filter_map(|(name, node)| {
             let share = snapshot.shares.get(name).cloned()?;

@@ -23,6 +23,8 @@ use crate::world::workload::Packed;
 pub(in crate::world) struct SealedSnapshot {
     pub(super) manifest: Signed<Manifest>,
     pub(super) shares: BTreeMap<SiteName, ByteBuf>,
+    /// The manifests before it that were not durable when it was signed, oldest first.
+    pub(super) before: Vec<Vec<u8>>,
 }
 
 impl SealedSnapshot {
@@ -88,7 +90,7 @@ pub(super) fn seal(
     let mut disk = home.disk.borrow_mut();
     let shares = deal_and_seal(survey, &mut manifest, &packed.root.encode(), &mut disk.stream)?;
     let manifest = Signed::sign_new(manifest, writer).map_err(|error| error.to_string())?;
-    Ok(SealedSnapshot { manifest, shares })
+    Ok(SealedSnapshot { manifest, shares, before: Vec::new() })
 }
 
 /// Puts a fresh key's commitments, its sealed root and the digests of its sealed shares into `manifest`.
