@@ -4,7 +4,7 @@ mod backup;
 mod charter;
 mod charter_plan;
 pub mod demo;
-mod documents;
+pub(crate) mod documents;
 mod failure;
 mod home;
 mod keys;
@@ -16,7 +16,7 @@ mod restore;
 mod scrub;
 mod site;
 mod snapshots;
-mod watch;
+pub(crate) mod watch;
 
 use std::path::PathBuf;
 
@@ -126,6 +126,6 @@ fn start_logging(verbose: u8, is_daemon: bool) {
 }
 
 /// The runtime for commands that use the mesh.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::unexpected)
 }

@@ -14,6 +14,7 @@
 /// | 7 | fork: two signed manifests contradict each other | stop, compare with other sites, investigate |
 /// | 8 | local storage: disk full, permission | free space or correct the mode |
 /// | 9 | wrong passphrase, wrong or damaged key file | try again, or use the spare |
+/// | 10 | this machine does not allow it (only `legation-trial`) | run it as root, on a Linux with network namespaces |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ExitCode {
@@ -37,6 +38,8 @@ pub enum ExitCode {
     LocalStorage = 8,
     /// 9: wrong passphrase, or the key file is damaged or of another kind.
     WrongKey = 9,
+    /// 10: a trial needs rights or tools that are not here; nothing was tried.
+    NotHere = 10,
 }
 
 impl ExitCode {
@@ -47,7 +50,7 @@ impl ExitCode {
     }
 
     /// All of them, by number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Success,
         Self::Unexpected,
         Self::Usage,
@@ -58,6 +61,7 @@ impl ExitCode {
         Self::Fork,
         Self::LocalStorage,
         Self::WrongKey,
+        Self::NotHere,
     ];
 
     /// The number the operating system sees.

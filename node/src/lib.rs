@@ -22,3 +22,4 @@ pub mod progress;
 pub mod redb_file;
 pub mod shard_store;
 pub mod status;
+pub mod trial;

@@ -5,13 +5,13 @@
 //! it), `comparison` (whether it came back), `report` (the promises).
 
 mod comparison;
-mod founding;
+pub(crate) mod founding;
 mod invention;
 mod occupier;
-mod plan;
-mod processes;
+pub(crate) mod plan;
+pub(crate) mod processes;
 mod register;
-mod report;
+pub(crate) mod report;
 mod search;
 mod story;
 
@@ -47,7 +47,8 @@ pub struct DemoArguments {
 pub fn run(arguments: &DemoArguments, output: &Output) -> Result<(), Failure> {
     let plan = plan::Plan::new(arguments.sites, arguments.data_shards, arguments.size_mib)?;
     let folder = founding::Folder::open(arguments.keep.as_deref(), &plan)?;
-    let legation = processes::Legation::new(folder.passphrase_file(), folder.at("logs"), folder.temporary())?;
+    let binary = std::env::current_exe().map_err(Failure::unexpected)?;
+    let legation = processes::Legation::new(binary, &folder, &[])?;
     let told = story::Story::new(&plan, &folder, &legation).run();
     drop(legation); // before the folder goes
     let report = told.map_err(|mut failure| {

@@ -68,7 +68,7 @@ pub(super) fn read_charters(path: &Path) -> Result<Vec<Signed<Charter>>, Failure
 }
 
 /// A verified chain from a file; `state` pins the state if it is known.
-pub(super) fn read_chain(path: &Path, state: Option<Digest>) -> Result<CharterChain, Failure> {
+pub(crate) fn read_chain(path: &Path, state: Option<Digest>) -> Result<CharterChain, Failure> {
     let named = |error: protocol::document::CharterError| {
         let mut failure = Failure::from(error);
         failure.message = format!("{}: {}", path.display(), failure.message);

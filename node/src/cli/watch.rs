@@ -56,7 +56,7 @@ fn things(count: usize) -> String {
 }
 
 /// Asks the running site for its status, as a value and as text.
-fn ask(dir: &Path) -> Result<(Value, String), Failure> {
+pub(crate) fn ask(dir: &Path) -> Result<(Value, String), Failure> {
     let path = dir.join(STATUS_SOCKET);
     let not_running = |error: std::io::Error| {
         let why = format!(

@@ -143,7 +143,9 @@ fn one_screen() {
         "{text}"
     );
     assert!(
-        text.contains("the loss of 1 % of a site is seen within 3h 50m (99 %), 0.26 % of it proven in a month"),
+        text.contains(
+            "the loss of 1 % of a site is seen within 3h 50m (99 %);\n        0.26 % of this site is proven in a month"
+        ),
         "{text}"
     );
     assert!(rows.iter().all(|row| row.len() <= 120) && rows.len() <= 40, "{text}");

@@ -110,8 +110,8 @@ fn work(status: &SiteStatus) -> String {
         .map_or_else(|| "never to its end yet".to_owned(), |at| format!("last to its end {}", ago(status.now_ms, at)));
     format!(
         "\nrepair  {missing}; {} remade since the start from {}\n\
-         audit   {} sites ask each other every {}: the loss of 1 % of a site is seen within {find} (99 %), {:.2} % of it \
-         proven in a month\n\
+         audit   {} sites ask each other every {}: the loss of 1 % of a site is seen within {find} (99 %);\n\
+         \u{20}       {:.2} % of this site is proven in a month\n\
          scrub   {:.0} % read, {last}\n",
         repair.mended_count,
         bytes(repair.fetched_bytes),

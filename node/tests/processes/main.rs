@@ -36,6 +36,7 @@ mod restore;
 mod restore_crash;
 mod rot;
 mod shaky_line;
+mod siege;
 mod signed_once;
 mod site_crash;
 mod site_failure;

@@ -15,17 +15,17 @@ use crate::cli::Failure;
 use crate::entropy;
 
 /// The database's name in the charter.
-pub(super) const DATABASE: &str = "land-register";
+pub(crate) const DATABASE: &str = "land-register";
 
 /// Where everything of the demo lies. Removed at the end unless it is to be kept.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     root: PathBuf,
     temporary: Option<tempfile::TempDir>,
 }
 
 impl Folder {
     /// A temporary folder, or `keep`, which must be new or empty and stays.
-    pub(super) fn open(keep: Option<&Path>, plan: &Plan) -> Result<Self, Failure> {
+    pub(crate) fn open(keep: Option<&Path>, plan: &Plan) -> Result<Self, Failure> {
         let folder = match keep {
             Some(root) => {
                 let occupied = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some()) || root.is_file();
@@ -60,7 +60,7 @@ impl Folder {
             return Ok(());
         }
         let (code, root) = (crate::exit_code::ExitCode::LocalStorage, self.root.display());
-        let what = format!("{root}: {free_mib} MiB are free, the demo needs {needed_mib} MiB");
+        let what = format!("{root}: {free_mib} MiB are free, {needed_mib} MiB are needed");
         Err(Failure::new(code, format!("{what}: give another place with --keep DIR, or a smaller --size-mib")))
     }
 
@@ -73,32 +73,32 @@ impl Folder {
             .map_err(|error| Failure::file(&path, &error))
     }
 
-    pub(super) fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// The folder itself, if nothing of it is to stay.
-    pub(super) fn temporary(&self) -> Option<PathBuf> {
+    pub(crate) fn temporary(&self) -> Option<PathBuf> {
         self.temporary.as_ref().map(|folder| folder.path().to_owned())
     }
 
-    pub(super) fn passphrase_file(&self) -> PathBuf {
+    pub(crate) fn passphrase_file(&self) -> PathBuf {
         self.at("passphrase")
     }
 
-    pub(super) fn site(&self, name: &str) -> PathBuf {
+    pub(crate) fn site(&self, name: &str) -> PathBuf {
         self.at("sites").join(name)
     }
 
-    pub(super) fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.at("home")
     }
 
-    pub(super) fn charter(&self) -> PathBuf {
+    pub(crate) fn charter(&self) -> PathBuf {
         self.at("charter.txt")
     }
 
-    pub(super) fn official(&self, number: usize) -> PathBuf {
+    pub(crate) fn official(&self, number: usize) -> PathBuf {
         self.at("officials").join(format!("official-{number}"))
     }
 }
@@ -111,14 +111,17 @@ fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
     listeners.iter().map(port).collect::<Result<_, _>>().map_err(Failure::unexpected)
 }
 
-/// Keys, sites and a charter with enough signatures; gives the address of each site.
-pub(super) fn found(plan: &Plan, folder: &Folder, legation: &Legation) -> Result<Vec<String>, Failure> {
+/// An address on loopback for each site.
+pub(crate) fn loopback(count: usize) -> Result<Vec<String>, Failure> {
+    Ok(free_ports(count)?.into_iter().map(|port| format!("/ip4/127.0.0.1/tcp/{port}")).collect())
+}
+
+/// Keys, sites at these addresses, and a charter with enough signatures.
+pub(crate) fn found(plan: &Plan, folder: &Folder, legation: &Legation, addresses: &[String]) -> Result<(), Failure> {
     for (number, name) in OFFICIALS.iter().enumerate() {
         legation.run(&words!["official", "new", "--name", name, "--out", folder.official(number)])?;
     }
-    let mut addresses = Vec::new();
-    for (place, port) in plan.sites.iter().zip(free_ports(plan.sites.len())?) {
-        let address = format!("/ip4/127.0.0.1/tcp/{port}");
+    for (place, address) in plan.sites.iter().zip(addresses) {
         legation.run(&words![
             "site",
             "init",
@@ -133,7 +136,6 @@ pub(super) fn found(plan: &Plan, folder: &Folder, legation: &Legation) -> Result
             "--address",
             address
         ])?;
-        addresses.push(address);
     }
     legation.run(&words!["home", "init", "--dir", folder.home(), "--name", "Land Board"])?;
     let draft = folder.at("charter-plan.toml");
@@ -145,7 +147,7 @@ pub(super) fn found(plan: &Plan, folder: &Folder, legation: &Legation) -> Result
         legation.run(&words!["charter", "sign", charter, "--key", key])?;
     }
     legation.run(&words!["charter", "verify", charter])?;
-    Ok(addresses)
+    Ok(())
 }
 
 /// Paths are relative to the plan's own folder.
@@ -164,7 +166,7 @@ fn charter_plan(plan: &Plan) -> String {
 }
 
 /// Starts these sites and waits until each serves; gives their identities on the mesh.
-pub(super) fn start_sites(places: &[&Place], folder: &Folder, legation: &Legation) -> Result<Vec<String>, Failure> {
+pub(crate) fn start_sites(places: &[&Place], folder: &Folder, legation: &Legation) -> Result<Vec<String>, Failure> {
     let charter = folder.charter();
     for place in places {
         legation.start_site(place.name, &folder.site(place.name), &charter)?;
@@ -174,7 +176,7 @@ pub(super) fn start_sites(places: &[&Place], folder: &Folder, legation: &Legatio
 }
 
 /// Shards of all sites together, in bytes as they lie on the disks.
-pub(super) fn stored_bytes(plan: &Plan, folder: &Folder) -> Result<u64, Failure> {
+pub(crate) fn stored_bytes(plan: &Plan, folder: &Folder) -> Result<u64, Failure> {
     let mut bytes = 0;
     for place in plan.sites {
         for entry in walkdir::WalkDir::new(folder.site(place.name).join("store/shards")) {
@@ -186,6 +188,6 @@ pub(super) fn stored_bytes(plan: &Plan, folder: &Folder) -> Result<u64, Failure>
 }
 
 /// A text field of what a command printed.
-pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }

@@ -3,24 +3,25 @@
 use crate::cli::Failure;
 
 /// Sites that a demo can have.
-pub(super) const SITES_MIN: usize = 4;
+pub(crate) const SITES_MIN: usize = 4;
+const SITES_MAX: usize = 30;
 const LOST_MAX: usize = 3;
 /// Officials of the state, and how many of them decide.
-pub(super) const OFFICIALS: [&str; 5] =
+pub(crate) const OFFICIALS: [&str; 5] =
     ["President", "Prime Minister", "Minister of Justice", "Chancellor of Justice", "Speaker of Parliament"];
-pub(super) const QUORUM: usize = 3;
+pub(crate) const QUORUM: usize = 3;
 const SIZE_MIB_MAX: u64 = 4_096;
 /// Rows of the parcels table at the least.
-pub(super) const PARCELS_MIN: u64 = 200_000;
+pub(crate) const PARCELS_MIN: u64 = 200_000;
 /// What one parcel takes in the database file, with its part of the owners and the indexes.
 const BYTES_PER_PARCEL: u64 = 386;
 
 /// One place a site can stand at.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) name: &'static str,
-    pub(super) kind: &'static str,
-    pub(super) jurisdiction: &'static str,
+pub(crate) struct Place {
+    pub(crate) name: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) jurisdiction: &'static str,
 }
 
 const fn place(name: &'static str, kind: &'static str, jurisdiction: &'static str) -> Place {
@@ -28,7 +29,7 @@ const fn place(name: &'static str, kind: &'static str, jurisdiction: &'static st
 }
 
 /// Home first; no two under one law.
-const PLACES: [Place; 30] = [
+const PLACES: [Place; 50] = [
     place("ee-home", "home", "EE"),
     place("lu-vault", "data-centre", "LU"),
     place("fr-embassy", "embassy", "FR"),
@@ -59,18 +60,38 @@ const PLACES: [Place; 30] = [
     place("us-cloud", "cloud", "US"),
     place("cl-embassy", "embassy", "CL"),
     place("sg-cloud", "cloud", "SG"),
+    place("hu-centre", "data-centre", "HU"),
+    place("sk-embassy", "embassy", "SK"),
+    place("hr-centre", "data-centre", "HR"),
+    place("gr-embassy", "embassy", "GR"),
+    place("cy-cloud", "cloud", "CY"),
+    place("mt-embassy", "embassy", "MT"),
+    place("ro-centre", "data-centre", "RO"),
+    place("bg-embassy", "embassy", "BG"),
+    place("mx-embassy", "embassy", "MX"),
+    place("br-cloud", "cloud", "BR"),
+    place("uy-centre", "data-centre", "UY"),
+    place("cr-embassy", "embassy", "CR"),
+    place("in-cloud", "cloud", "IN"),
+    place("tw-centre", "data-centre", "TW"),
+    place("th-embassy", "embassy", "TH"),
+    place("za-centre", "data-centre", "ZA"),
+    place("ke-embassy", "embassy", "KE"),
+    place("il-embassy", "embassy", "IL"),
+    place("ae-cloud", "cloud", "AE"),
+    place("li-vault", "data-centre", "LI"),
 ];
 
 /// A demo that can hold its promises.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) sites: &'static [Place],
-    pub(super) data_shards: usize,
+pub(crate) struct Plan {
+    pub(crate) sites: &'static [Place],
+    pub(crate) data_shards: usize,
     /// Shares that open a snapshot: more than the lost sites hold, no more than the others do.
-    pub(super) threshold: usize,
+    pub(crate) threshold: usize,
     /// Positions in `sites`; home is the first.
     lost: Vec<usize>,
-    pub(super) parcels: u64,
+    pub(crate) parcels: u64,
 }
 
 /// Sites that can be lost and still be fewer than those that remain.
@@ -83,8 +104,8 @@ impl Plan {
     ///
     /// # Errors
     /// What is wrong with it, and what would work.
-    pub(super) fn new(sites: usize, data_shards: usize, size_mib: u64) -> Result<Self, Failure> {
-        let sites_max = PLACES.len();
+    pub(crate) fn new(sites: usize, data_shards: usize, size_mib: u64) -> Result<Self, Failure> {
+        let sites_max = SITES_MAX;
         if !(SITES_MIN..=sites_max).contains(&sites) {
             return Err(Failure::usage(format!("--sites {sites}: the demo founds {SITES_MIN} to {sites_max} sites")));
         }
@@ -113,19 +134,37 @@ impl Plan {
         })
     }
 
+    /// A state of which nothing is lost on purpose, for `source_bytes` to be backed up.
+    ///
+    /// # Errors
+    /// Fewer or more sites than there are places, or a code that one lost site breaks.
+    pub(crate) fn for_trial(sites: usize, data_shards: usize, source_bytes: u64) -> Result<Self, Failure> {
+        let sites_max = PLACES.len();
+        if !(SITES_MIN..=sites_max).contains(&sites) {
+            return Err(Failure::usage(format!("--sites {sites}: give {SITES_MIN} to {sites_max}")));
+        }
+        if !(2..sites).contains(&data_shards) {
+            let why = format!("--data-shards {data_shards} with --sites {sites}: give 2 to {}", sites - 1);
+            return Err(Failure::usage(why));
+        }
+        let parcels = source_bytes / BYTES_PER_PARCEL;
+        let sites = PLACES.get(..sites).unwrap_or(&PLACES);
+        Ok(Self { sites, data_shards, threshold: data_shards, lost: Vec::new(), parcels })
+    }
+
     /// The sites that are lost, home first.
-    pub(super) fn lost(&self) -> impl Iterator<Item = &'static Place> {
+    pub(crate) fn lost(&self) -> impl Iterator<Item = &'static Place> {
         self.lost.iter().filter_map(|position| self.sites.get(*position))
     }
 
     /// The sites that remain.
-    pub(super) fn surviving(&self) -> impl Iterator<Item = &'static Place> {
+    pub(crate) fn surviving(&self) -> impl Iterator<Item = &'static Place> {
         let remains = |(position, _): &(usize, &Place)| !self.lost.contains(position);
         self.sites.iter().enumerate().filter(remains).map(|(_, place)| place)
     }
 
     /// Room that the files of a demo take at their most, in bytes.
-    pub(super) fn room_bytes(&self) -> u64 {
+    pub(crate) fn room_bytes(&self) -> u64 {
         let database_bytes = self.parcels * BYTES_PER_PARCEL;
         // Database, its log, the private copy, the reference and two restored copies; then the shards of two snapshots.
         let coded = database_bytes * 3 / 2 * self.sites.len() as u64 / self.data_shards as u64;
@@ -141,7 +180,7 @@ mod tests {
 
     #[test]
     fn every_plan_survives_and_keeps_the_secret() {
-        for sites in 4..=PLACES.len() {
+        for sites in 4..=super::SITES_MAX {
             for data_shards in 1..=sites {
                 let Ok(plan) = Plan::new(sites, data_shards, 100) else { continue };
                 let (lost, remaining) = (plan.lost().count(), plan.surviving().count());

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::founding::Folder;
 use crate::cli::{Failure, runtime};
 use crate::clock::Monotonic;
 use crate::exit_code::ExitCode;
@@ -28,17 +29,17 @@ macro_rules! words {
         [$(::std::ffi::OsString::from(&$word)),+]
     };
 }
-pub(super) use words;
+pub(crate) use words;
 
 /// How a command ended, and the object it printed.
-pub(super) struct Ended {
-    pub(super) code: Option<i32>,
-    pub(super) value: Value,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) value: Value,
 }
 
 impl Ended {
     /// The message of a command that failed.
-    pub(super) fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let message = self.value.get("error").and_then(Value::as_str);
         message.map_or_else(|| format!("no message (status {:?})", self.code), ToOwned::to_owned)
     }
@@ -61,11 +62,15 @@ fn kill_all(children: &mut Children) {
     children.clear();
 }
 
-/// Runs commands of this very binary.
-pub(super) struct Legation {
+/// Runs commands of the binary.
+pub(crate) struct Legation {
     binary: PathBuf,
     passphrase_file: PathBuf,
     logs: PathBuf,
+    /// More arguments for every site.
+    site_words: Vec<OsString>,
+    /// Network namespaces of their own, by the path of each, for the children of these names.
+    networks: BTreeMap<String, PathBuf>,
     running: Running,
 }
 
@@ -76,12 +81,12 @@ impl Drop for Legation {
 }
 
 impl Legation {
-    /// From now on a signal ends all children, removes `temporary` and ends this process.
-    pub(super) fn new(passphrase_file: PathBuf, logs: PathBuf, temporary: Option<PathBuf>) -> Result<Self, Failure> {
-        let binary = std::env::current_exe().map_err(Failure::unexpected)?;
+    /// From now on a signal ends all children, removes the folder if it is temporary, and ends this process.
+    pub(crate) fn new(binary: PathBuf, folder: &Folder, site_words: &[OsString]) -> Result<Self, Failure> {
         let running = Running::default();
-        watch_signals(running.clone(), temporary)?;
-        Ok(Self { binary, passphrase_file, logs, running })
+        watch_signals(running.clone(), folder.temporary())?;
+        let (passphrase_file, logs) = (folder.passphrase_file(), folder.at("logs"));
+        Ok(Self { binary, passphrase_file, logs, site_words: site_words.to_vec(), networks: BTreeMap::new(), running })
     }
 
     fn log(&self, name: &str) -> Result<File, Failure> {
@@ -90,32 +95,58 @@ impl Legation {
     }
 
     fn spawn(&self, name: &str, arguments: &[OsString], stdout: Stdio) -> Result<(), Failure> {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.networks.get(name) {
+            Some(network) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net={}", network.display())).arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
         command.arg("--json").arg("--passphrase-file").arg(&self.passphrase_file).args(arguments);
         command.env_remove("LEGATION_DIR").stdin(Stdio::null()).stdout(stdout);
         command.stderr(self.log(&format!("{name}.log"))?);
+        self.keep(name, &mut command)
+    }
+
+    fn keep(&self, name: &str, command: &mut Command) -> Result<(), Failure> {
         let mut children = lock(&self.running);
-        let child = command.spawn().map_err(|error| Failure::file(&self.binary, &error))?;
+        let child = command.spawn().map_err(|error| Failure::file(command.get_program().as_ref(), &error))?;
         children.insert(name.to_owned(), child);
         Ok(())
     }
 
+    /// Gives the child of this name, when it starts, a network namespace of its own, held by a process that ends with
+    /// the others; gives the holder's number.
+    pub(crate) fn enclose(&mut self, name: &str) -> Result<i32, Failure> {
+        let holder = format!("network-of-{name}");
+        self.keep(&holder, Command::new("unshare").args(["--net", "sleep", "infinity"]).stdin(Stdio::null()))?;
+        let pid = self.pid(&holder).ok_or_else(|| Failure::unexpected("the holder of a network has ended"))?;
+        let number = pid.as_raw_nonzero().get();
+        self.networks.insert(name.to_owned(), format!("/proc/{number}/ns/net").into());
+        Ok(number)
+    }
+
     /// Runs one command to its end, whatever that is.
-    pub(super) fn attempt(&self, arguments: &[OsString]) -> Result<Ended, Failure> {
-        const NAME: &str = "commands";
-        self.spawn(NAME, arguments, Stdio::piped())?;
-        let stdout = lock(&self.running).get_mut(NAME).and_then(|child| child.stdout.take());
+    pub(crate) fn attempt(&self, arguments: &[OsString]) -> Result<Ended, Failure> {
+        self.attempt_as("commands", arguments)
+    }
+
+    /// As [`Legation::attempt`], beside commands of other names; [`Legation::kill`] ends it early.
+    pub(crate) fn attempt_as(&self, name: &str, arguments: &[OsString]) -> Result<Ended, Failure> {
+        self.spawn(name, arguments, Stdio::piped())?;
+        let stdout = lock(&self.running).get_mut(name).and_then(|child| child.stdout.take());
         let mut text = String::new();
         if let Some(mut stdout) = stdout {
             stdout.read_to_string(&mut text).map_err(Failure::unexpected)?;
         }
-        let status = self.wait(NAME, u64::MAX)?;
+        let status = self.wait(name, u64::MAX)?;
         let value = serde_json::from_str(text.trim()).unwrap_or_default();
         Ok(Ended { code: status.and_then(|status| status.code()), value })
     }
 
     /// Runs one command that must succeed, and gives the object it printed.
-    pub(super) fn run(&self, arguments: &[OsString]) -> Result<Value, Failure> {
+    pub(crate) fn run(&self, arguments: &[OsString]) -> Result<Value, Failure> {
         let ended = self.attempt(arguments)?;
         if ended.code == Some(0) {
             return Ok(ended.value);
@@ -150,14 +181,16 @@ impl Legation {
     }
 
     /// Starts a site; [`Legation::wait_until_serving`] comes next.
-    pub(super) fn start_site(&self, name: &str, dir: &Path, charter: &Path) -> Result<(), Failure> {
+    pub(crate) fn start_site(&self, name: &str, dir: &Path, charter: &Path) -> Result<(), Failure> {
         let path = self.logs.join(format!("{name}.out"));
         let stdout = File::create(&path).map_err(|error| Failure::file(&path, &error))?;
-        self.spawn(name, &words!["site", "run", "--dir", dir, "--charter", charter], stdout.into())
+        let mut words = words!["site", "run", "--dir", dir, "--charter", charter].to_vec();
+        words.extend_from_slice(&self.site_words);
+        self.spawn(name, &words, stdout.into())
     }
 
     /// Waits until the site says that it serves, and gives its identity on the mesh.
-    pub(super) fn wait_until_serving(&self, name: &str, dir: &Path, charter: &Path) -> Result<String, Failure> {
+    pub(crate) fn wait_until_serving(&self, name: &str, dir: &Path, charter: &Path) -> Result<String, Failure> {
         let path = self.logs.join(format!("{name}.out"));
         for _start in 0..STARTS_MAX {
             let waiting = Monotonic::start();
@@ -186,7 +219,7 @@ impl Legation {
     }
 
     /// Ends a child without warning, as a power cut would.
-    pub(super) fn kill(&self, name: &str) {
+    pub(crate) fn kill(&self, name: &str) {
         if let Some(mut child) = lock(&self.running).remove(name) {
             // Fails for a child that has ended already.
             drop(child.kill());
@@ -194,11 +227,20 @@ impl Legation {
         }
     }
 
+    /// The process of a child that was not waited for.
+    pub(crate) fn pid(&self, name: &str) -> Option<Pid> {
+        lock(&self.running).get(name).and_then(|child| Pid::from_raw(child.id().cast_signed()))
+    }
+
+    /// Sends a signal to a child.
+    pub(crate) fn signal(&self, name: &str, signal: Signal) -> Result<(), Failure> {
+        let pid = self.pid(name).ok_or_else(|| Failure::unexpected(format!("{name} does not run")))?;
+        kill_process(pid, signal).map_err(Failure::unexpected)
+    }
+
     /// Asks a site to stop and waits for it.
-    pub(super) fn stop(&self, name: &str) -> Result<(), Failure> {
-        let pid = lock(&self.running).get(name).and_then(|child| Pid::from_raw(child.id().cast_signed()));
-        let pid = pid.ok_or_else(|| Failure::unexpected(format!("site {name} does not run")))?;
-        kill_process(pid, Signal::TERM).map_err(Failure::unexpected)?;
+    pub(crate) fn stop(&self, name: &str) -> Result<(), Failure> {
+        self.signal(name, Signal::TERM)?;
         match self.wait(name, STOPPING_MAX_MS)? {
             Some(_status) => Ok(()),
             None => Err(Failure::unexpected(format!("site {name} does not stop when asked to"))),

@@ -178,7 +178,7 @@ impl Report {
 
 /// For people: two counts as one number.
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and bytes are far below 2^52")]
-pub(super) fn ratio(part: u64, whole: u64) -> f64 {
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::comparison::{compare, contradictions};
-use super::founding::{DATABASE, Folder, found, start_sites, stored_bytes, text};
+use super::founding::{DATABASE, Folder, found, loopback, start_sites, stored_bytes, text};
 use super::occupier::Occupier;
 use super::plan::{OFFICIALS, Place, Plan, QUORUM};
 use super::processes::{Legation, words};
@@ -85,7 +85,8 @@ impl<'a> Story<'a> {
             "{} officials found a state with {sites} sites under {sites} laws; it will lose {lost} of them",
             OFFICIALS.len()
         ));
-        let addresses = found(self.plan, self.folder, self.legation)?;
+        let addresses = loopback(sites)?;
+        found(self.plan, self.folder, self.legation, &addresses)?;
         let all: Vec<&Place> = self.plan.sites.iter().collect();
         let peers = start_sites(&all, self.folder, self.legation)?;
         self.addresses = addresses.iter().zip(peers).map(|(address, peer)| format!("{address}/p2p/{peer}")).collect();
