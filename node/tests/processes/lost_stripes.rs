@@ -7,10 +7,13 @@ use super::harness::{Plan, State, assert_same, write_files};
 const LAND: &str = "land-register";
 const SITES: usize = 5;
 
-fn lose_shards(state: &mut State, index: usize) {
-    state.kill(index);
-    fs::remove_dir_all(state.sites[index].dir.join("store")).unwrap();
-    state.start(index);
+/// All at once: one after the other they would be mended by the sites that still have theirs.
+fn lose_shards(state: &mut State, sites: std::ops::Range<usize>) {
+    sites.clone().for_each(|index| state.kill(index));
+    for index in sites.clone() {
+        fs::remove_dir_all(state.sites[index].dir.join("store")).unwrap();
+    }
+    sites.for_each(|index| state.start(index));
 }
 
 #[test]
@@ -28,13 +31,13 @@ fn what_too_many_sites_have_lost_is_stored_anew() {
     (0..3).for_each(|index| state.start(index));
 
     // Two have lost theirs: it is remade from the others.
-    (0..2).for_each(|index| lose_shards(&mut state, index));
+    lose_shards(&mut state, 0..2);
     let report = state.backup(LAND, "dir:source").succeeded().json;
     assert_eq!((&report["sent_bytes"], report["notes"].as_array().unwrap().len()), (&0.into(), 0), "{report}");
     state.assert_all_shards_verify(LAND);
 
     // Three have lost theirs: no site can remake anything.
-    (0..3).for_each(|index| lose_shards(&mut state, index));
+    lose_shards(&mut state, 0..3);
     state.run(&["verify", LAND, "--dir", "home"]).refused_with(6);
     let report = state.backup(LAND, "dir:source").succeeded().json;
     assert_eq!(report["sent_bytes"].as_u64().unwrap(), first, "{report}");
