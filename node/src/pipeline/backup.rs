@@ -184,7 +184,8 @@ pub async fn backup(
     progress.say("sharing the key");
 
     let change = changes(&context.index, &live, packed.stripes, &packed.referenced)?;
-    let sealed = seal::seal(context, &survey, &entry, change, &packed.root)?;
+    let before = publish::not_durable(&mut survey, database).await;
+    let sealed = seal::seal(context, &survey, &entry, change, &packed.root)?.after(before);
     #[cfg(feature = "test-hooks")]
     {
         crate::fault_point::FaultPoint::Seal.pass();

@@ -26,6 +26,7 @@ mod lost_stripes;
 mod new_placement;
 mod new_writer;
 mod orders;
+mod outbox;
 mod peer;
 mod postgres;
 mod pretender;

@@ -6,7 +6,7 @@ use super::engine::plan::Plan;
 use super::engine::world::Target;
 use super::engine::{Options, Watch, answer, in_pool, simulate};
 use super::model::{Model, ModelError};
-use super::outcome::{Estimate, EventOutcome, Outcome, counted};
+use super::outcome::{Estimate, EventOutcome, Method, Outcome, counted};
 use super::rare;
 
 /// Simulates the plan, and finds loss and disclosure
@@ -56,8 +56,18 @@ fn improve(plan: &Plan<'_>, target: Target, options: &Options, event: &mut Event
     if is_long || error(&event.by_horizon) <= options.relative_error || rare::check(plan.model).is_err() {
         return 0;
     }
-    let found = rare::by_horizon(plan, target, options);
-    if error(&found.by_horizon) < error(&event.by_horizon) {
+    let mut found = rare::by_horizon(plan, target, options);
+    let is_even = found.by_horizon.method == Method::Weighted;
+    if !is_even {
+        // Counting bounds it, even if it saw nothing.
+        found.by_horizon.high95 = event.by_horizon.high95;
+    }
+    let is_better = if is_even {
+        error(&found.by_horizon) < error(&event.by_horizon)
+    } else {
+        event.by_horizon.relative_error.is_none() && found.by_horizon.estimate < event.by_horizon.high95
+    };
+    if is_better {
         event.by_horizon = found.by_horizon;
         event.causes = answer::causes(plan, &found.causes);
         *curve = found.curve;

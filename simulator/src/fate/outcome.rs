@@ -76,6 +76,9 @@ pub enum Method {
     Counted,
     /// Importance sampling; the interval is that of the normal law, from the spread of the weights.
     Weighted,
+    /// Importance sampling in which so few samples carry the sum that its error is not to be trusted, and the estimate is
+    /// an order of magnitude at best, mostly too low. The interval goes from zero to what counting leaves possible.
+    WeightedUnevenly,
     /// Mean over replications; the interval is that of the normal law.
     Averaged,
 }

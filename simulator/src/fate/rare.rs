@@ -13,10 +13,13 @@
 //! - What leads back may take a time of any law: the walk then goes on at a pace that makes it likely, again 4 in 5,
 //!   before the known end of the repair, the audit or the epoch. Only failures must come at constant rates; a plan in
 //!   which sites age is refused.
-//! - Where nothing leads back before the horizon, the next failure is forced to come before it.
+//! - Where nothing leads back before the horizon, the next failure is forced to come before it, as early as the first of
+//!   as many as are needed comes if they fall evenly: one after the other, each at any time that is left, would crowd
+//!   before the end.
 //! - The first beginning is made likely too: its hazards are raised so that one is expected within the horizon.
 //!
-//! A weight is never cut off: that would make every estimate too low.
+//! A weight is never cut off: that would make every estimate too low. Where a few of them carry the sum, what the far
+//! larger ones that were not drawn would add is not known, nor the error: the estimate then says so by its [`Method`].
 
 mod walk;
 
@@ -122,7 +125,7 @@ pub fn cycles(model: &Model, options: &Options) -> Result<Cycles, RareError> {
         low95: (mean - spread).max(0.0),
         high95: mean + spread,
         relative_error: error,
-        method: Method::Weighted,
+        method: gamma.method.max(years.method),
     };
     Ok(Cycles { loss_per_excursion: gamma, mean_years_to_loss })
 }
@@ -167,6 +170,8 @@ fn sample(plan: &Plan<'_>, target: Target, job: Job, purpose: Purpose, options: 
 /// Blocks in the first round. Each later one is as long as all before it: an error that is looked at too often is
 /// believed when it happens to be small, which makes estimates too low.
 const ROUND: u64 = 16;
+/// An error that fewer samples than this carry is not trusted (the bound of MCNP).
+const CARRIERS_MIN: f64 = 10.0;
 /// Replications of one block, or fewer where fewer are allowed in all.
 const BLOCK_MAX: u64 = 1024;
 
@@ -202,9 +207,14 @@ fn sample_with<const LEVELS: usize>(
         }
         blocks += more;
         let replications = blocks * in_block;
-        let by_horizon = weighted(replications, moments.sum, moments.squares, Method::Weighted);
-        let is_enough = by_horizon.relative_error.is_some_and(|error| error <= options.relative_error);
+        let is_even = moments.carriers() >= CARRIERS_MIN;
+        let method = if is_even { Method::Weighted } else { Method::WeightedUnevenly };
+        let mut by_horizon = weighted(replications, moments.sum, moments.squares, method);
+        let is_enough = is_even && by_horizon.relative_error.is_some_and(|error| error <= options.relative_error);
         if is_enough || replications >= options.rare_replications_max {
+            if !is_even {
+                (by_horizon.low95, by_horizon.high95) = (0.0, f64::INFINITY);
+            }
             let mut sum = 0.0;
             let mut add = |step: &f64| {
                 sum += step;

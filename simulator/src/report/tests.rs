@@ -49,6 +49,15 @@ fn report() -> Report {
     }
 }
 
+#[test]
+fn a_figure_that_a_few_samples_carry_is_told_as_such() {
+    let mut report = report();
+    let warning = "NOT TO BE TRUSTED";
+    assert!(!text::fate(&report).contains(warning) && !html::fate(&report).unwrap().contains(warning));
+    report.outcome.loss.by_horizon.method = crate::fate::outcome::Method::WeightedUnevenly;
+    assert!(text::fate(&report).contains(warning) && html::fate(&report).unwrap().contains(warning));
+}
+
 fn headings(page: &str) -> Vec<&str> {
     page.split("<h2>").skip(1).filter_map(|rest| rest.split_once("</h2>")).map(|(heading, _)| heading).collect()
 }

@@ -278,6 +278,7 @@ pub(crate) const fn method(method: Method) -> &'static str {
         Method::Exact => "exact",
         Method::Counted => "counted",
         Method::Weighted => "importance sampling",
+        Method::WeightedUnevenly => "importance sampling, NOT TO BE TRUSTED: a few samples carry it",
         Method::Averaged => "averaged",
     }
 }

@@ -3,7 +3,7 @@
 //! Before the first site hears of a manifest it lies in home's outbox, with the sealed shares: the key is gone by
 //! then, so shares that were lost could not be dealt again. The outbox holds nothing that opens anything at home.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use futures::future::join_all;
 use protocol::document::{Database, Manifest};
@@ -24,6 +24,9 @@ use crate::pipeline::survey::{SiteCondition, Survey, documents, list};
 
 /// An outbox entry in bytes at the most.
 const OUTBOX_BYTES_MAX: usize = 32 << 20;
+/// Manifests before a snapshot that are kept with it, and their bytes together.
+const BEFORE_MAX: u8 = 64;
+const BEFORE_BYTES_MAX: usize = 8 << 20;
 /// Manifests in one frame in bytes; the rest of the frame is room for what stands around them.
 const RUN_FRAME_BYTES_MAX: usize = FRAME_BYTES_MAX - (64 << 10);
 
@@ -43,6 +46,12 @@ pub(super) async fn deliver_outbox(
     let snapshot: SealedSnapshot = decoded.map_err(|error| BackupError::Seal(error.to_string()))?;
     let manifest = snapshot.manifest()?;
     let sequence = manifest.document().sequence;
+    if sequence > survey.head_sequence(&entry.name) {
+        for before in snapshot.before() {
+            // What the sites show is known; what does not follow it leaves a gap, and then nothing is published.
+            let _known = survey.catalog.learn(RecordKind::Manifest, before);
+        }
+    }
     let head = survey.head_sequence(&entry.name);
     if sequence == head || sequence == head + 1 {
         let published = publish_kept(context, survey, entry, &snapshot, BTreeMap::new()).await?;
@@ -58,6 +67,27 @@ pub(super) async fn deliver_outbox(
         context.state.append_and_deliver(&[], &[&key])?;
     }
     Ok(None)
+}
+
+/// The manifests of the newest snapshots that are not durable, oldest first. Whoever shows them today may be gone for
+/// good tomorrow, and home goes on from them: so it keeps them itself.
+pub(super) async fn not_durable(survey: &mut Survey, database: &DatabaseName) -> Vec<ByteBuf> {
+    let (mut before, mut bytes) = (VecDeque::new(), 0);
+    let head = survey.head_sequence(database);
+    for sequence in (1..=head).rev().take(usize::from(BEFORE_MAX)) {
+        survey.read_receipts(database, sequence).await;
+        let manifest = survey.catalog.history(database).and_then(|history| history.manifest(sequence));
+        let Some(manifest) = manifest.filter(|signed| !survey.durability(signed.document()).is_durable()) else {
+            break;
+        };
+        let encoded = manifest.encode();
+        bytes += encoded.len();
+        if bytes > BEFORE_BYTES_MAX {
+            break;
+        }
+        before.push_front(ByteBuf::from(encoded));
+    }
+    before.into()
 }
 
 /// Publishes a new snapshot to every site that answers, heals what they lack, and counts receipts.
@@ -154,8 +184,8 @@ fn last_signed_key(database: &DatabaseName) -> Vec<u8> {
     [b"last-signed\0", database.as_str().as_bytes()].concat()
 }
 
-/// A home never signs a sequence number twice. If the newest snapshot it signed is not among what the sites show,
-/// they are not all of the sites: signing on would fork the history.
+/// A home never signs a sequence number twice. If the newest snapshot it signed is neither among what the sites show nor
+/// follows it from the outbox, they are not all of the sites: signing on would fork the history.
 pub(super) fn check_last_signed(
     context: &BackupContext,
     survey: &Survey,

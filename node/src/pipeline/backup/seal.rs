@@ -26,12 +26,25 @@ use crate::{clock, entropy};
 pub(super) struct SealedSnapshot {
     manifest: ByteBuf,
     shares: BTreeMap<SiteName, ByteBuf>,
+    /// The manifests before it that were not durable when it was signed, oldest first: too few sites show them, or none.
+    /// Without them no site could take this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<ByteBuf>,
 }
 
 impl SealedSnapshot {
     /// A manifest that the sites show, with shares of it that were kept.
     pub(super) fn of(manifest: &Signed<Manifest>, shares: BTreeMap<SiteName, ByteBuf>) -> Self {
-        Self { manifest: manifest.encode().into(), shares }
+        Self { manifest: manifest.encode().into(), shares, before: Vec::new() }
+    }
+
+    /// The same, kept with the manifests before it.
+    pub(super) fn after(self, before: Vec<ByteBuf>) -> Self {
+        Self { before, ..self }
+    }
+
+    pub(super) fn before(&self) -> &[ByteBuf] {
+        &self.before
     }
 
     pub(super) fn shares(&self) -> &BTreeMap<SiteName, ByteBuf> {
@@ -109,7 +122,7 @@ pub(super) fn seal(
     manifest.custody.share_digests = sealed_shares.iter().map(|(_site, sealed)| Digest::of(sealed)).collect();
     let signed = Signed::sign_new(manifest, &context.writer).map_err(seal_error)?;
     let shares = sealed_shares.into_iter().map(|(site, sealed)| (site, ByteBuf::from(sealed))).collect();
-    Ok(SealedSnapshot { manifest: signed.encode().into(), shares })
+    Ok(SealedSnapshot { manifest: signed.encode().into(), shares, before: Vec::new() })
 }
 
 fn next_place(survey: &Survey, entry: &Database) -> (u64, Option<Digest>) {

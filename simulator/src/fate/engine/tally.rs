@@ -16,18 +16,48 @@ pub(crate) type Causes = BTreeMap<Vec<CauseId>, f64>;
 pub(crate) struct Moments {
     pub(crate) sum: f64,
     pub(crate) squares: f64,
+    /// The largest value, and the sum of the fourth powers of all values divided by it: 1e-82 to the fourth is no number.
+    largest: f64,
+    fourths: f64,
 }
 
 impl Moments {
     pub(crate) fn add(&mut self, value: f64) {
         self.sum += value;
         self.squares += value * value;
+        if value > 0.0 {
+            self.rescale(value);
+            self.fourths += fourth_power(value / self.largest);
+        }
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
         self.sum += other.sum;
         self.squares += other.squares;
+        if other.largest > 0.0 {
+            self.rescale(other.largest);
+            self.fourths += other.fourths * fourth_power(other.largest / self.largest);
+        }
     }
+
+    fn rescale(&mut self, value: f64) {
+        if value > self.largest {
+            self.fourths *= fourth_power(self.largest / value);
+            self.largest = value;
+        }
+    }
+
+    /// How many values carry the sum of the squares, `(sum w^2)^2 / sum w^4`: what an error is made of that is estimated
+    /// from them. One over the variance of the variance of MCNP (LA-UR-03-1987, chapter 2), but for what the mean takes off.
+    pub(crate) fn carriers(&self) -> f64 {
+        let squares = self.squares / self.largest / self.largest;
+        if self.fourths > 0.0 { squares * squares / self.fourths } else { 0.0 }
+    }
+}
+
+fn fourth_power(value: f64) -> f64 {
+    let square = value * value;
+    square * square
 }
 
 #[derive(Debug, Clone, Default)]
@@ -130,5 +160,26 @@ pub(crate) fn merge_causes(sum: &mut Causes, more: &Causes) {
 fn add(sum: &mut [u64], more: &[u64]) {
     for (sum, more) in sum.iter_mut().zip(more) {
         *sum += more;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carriers_are_counted_however_small_they_are() {
+        let of = |values: &[f64]| {
+            let mut moments = Moments::default();
+            values.iter().for_each(|value| moments.add(*value));
+            moments
+        };
+        let (alike, none) = (of(&[1e-82; 100]), of(&[0.0; 100]));
+        assert!((alike.carriers() - 100.0).abs() < 1e-6 && none.carriers() <= 0.0);
+        let mut merged = alike;
+        merged.merge(none);
+        merged.merge(of(&[1e-80]));
+        // 100 of weight 1 and one of weight 100: squares 1e2 and 1e4, fourth powers 1e2 and 1e8.
+        assert!((merged.carriers() - 10_100.0 * 10_100.0 / 100_000_100.0).abs() < 1e-6, "{merged:?}");
     }
 }

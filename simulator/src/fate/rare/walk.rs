@@ -14,6 +14,10 @@ const ODDS: f64 = ONWARD / (1.0 - ONWARD);
 /// How often something leads on within a time, `-ln(1 - ONWARD)`, for that chance.
 const TIMES: f64 = 1.609_437_912_434_100_4;
 
+/// How often a forced failure comes at any time that is left rather than as the first of all that are needed: a bound on
+/// the weight where one blow does the work of many failures.
+const ANY_TIME: f64 = 0.05;
+
 /// What can come next, by the way it leads.
 #[derive(Debug, Default)]
 struct Next {
@@ -267,9 +271,14 @@ impl<'p, const LEVELS: usize> Walker<'p, LEVELS> {
             let has_changed = self.walk.ring(clock, due.at);
             return (rings / (free * stays), has_changed && (is_back || self.target == Target::Loss));
         }
-        self.wait(rate, left);
+        let quotient = if due.clock.is_none() && free_rate <= bent_rate {
+            self.wait_for_first(rate, left)
+        } else {
+            self.wait(rate, left);
+            1.0
+        };
         if self.walk.draw.unit() * free_rate < bent_rate {
-            (self.step_towards(towards / (free * moves * (bent_rate / free_rate))), true)
+            (quotient * self.step_towards(towards / (free * moves * (bent_rate / free_rate))), true)
         } else {
             self.befall_one_of_back();
             (back / (free * moves * (self.next.back_rate / free_rate)), true)
@@ -280,6 +289,22 @@ impl<'p, const LEVELS: usize> Walker<'p, LEVELS> {
         if let Some(held) = pick(&self.next.back, self.next.back_rate, &mut self.walk.draw) {
             self.walk.befall(held);
         }
+    }
+
+    /// Time passes until the first of all that are still needed comes, which fall evenly into the `left` years; now and
+    /// then as in [`Walker::wait`], with which this returns the quotient.
+    fn wait_for_first(&mut self, rate: f64, left: f64) -> f64 {
+        let count = self.walk.distance(self.target) as f64;
+        let within = -libm::expm1(-rate * left);
+        let is_any = self.walk.draw.unit() < ANY_TIME;
+        let unit = self.walk.draw.unit();
+        let wait =
+            if is_any { -libm::log1p(-unit * within) / rate } else { -left * libm::expm1(libm::log1p(-unit) / count) };
+        let wait = wait.min(left);
+        self.walk.now += wait;
+        let any = rate * libm::exp(-rate * wait) / within;
+        let first = count / left * libm::pow(1.0 - wait / left, count - 1.0);
+        any / (ANY_TIME * any + (1.0 - ANY_TIME) * first)
     }
 
     /// Time passes until a held hazard of this total rate comes, given that it comes within `left` years.

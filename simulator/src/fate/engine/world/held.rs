@@ -113,6 +113,22 @@ impl<const LEVELS: usize> World<'_, LEVELS, true> {
         self.settle();
     }
 
+    /// So many sites stand between here and the target; one blow may take several.
+    pub(crate) fn distance(&self, target: Target) -> usize {
+        let code = &self.plan.model.code;
+        let (data_shards, threshold) = (code.data_shards as usize, code.threshold as usize);
+        let distance = match target {
+            Target::Loss => {
+                (self.shards + 1).saturating_sub(data_shards).min((self.shares + 1).saturating_sub(threshold))
+            }
+            Target::Disclosure => {
+                let shards = if code.ciphertext_is_public { 0 } else { data_shards };
+                threshold.saturating_sub(self.captured_shares).max(shards.saturating_sub(self.captured_shards))
+            }
+        };
+        distance.max(1)
+    }
+
     /// When the next clock rings that leads back: a site is noticed, repaired or audited, an epoch ends.
     pub(crate) fn next_back(&self, target: Target) -> f64 {
         match target {
