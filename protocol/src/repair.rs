@@ -217,10 +217,23 @@ impl Repair {
         }
         self.declare(now, catalog, evidence, keys, &mut outputs);
         self.busy = if self.queue.is_empty() { None } else { self.busy.or(Some((now, self.totals.mended_count))) };
+        self.begin(now, catalog, evidence, keys, &mut outputs);
+        outputs
+    }
+
+    /// Begins what jobs and budget allow: when time has passed, and as soon as a job has made room.
+    fn begin(
+        &mut self,
+        now: Timestamp,
+        catalog: &Catalog,
+        evidence: &Evidence,
+        keys: &SiteKeys,
+        outputs: &mut Vec<Output>,
+    ) {
         let bytes_per_second = self.options.bytes_per_second;
         while self.queue.in_work() < self.options.jobs_max {
             let Some(shard) = self.queue.next(now) else { break };
-            let Some(job) = self.job(now, &shard, catalog, evidence, keys, &mut outputs) else { continue };
+            let Some(job) = self.job(now, &shard, catalog, evidence, keys, outputs) else { continue };
             // Told to the others first, or they would refuse.
             if !evidence.lacks(&shard.database, &keys.name, shard.stripe_number) {
                 self.queue.put_back(&shard);
@@ -230,7 +243,6 @@ impl Repair {
             self.queue.start(now, &shard, cost, bytes_per_second);
             outputs.push(Output::Repair(Box::new(job)));
         }
-        outputs
     }
 
     /// Takes one input; the host carries out the outputs in order (see [`crate::machine`]).
@@ -252,7 +264,10 @@ impl Repair {
                 }
                 self.declarations.entry(shard.database).or_default().look();
             }
-            Input::Ended { shard, outcome } => self.ended(now, &shard, outcome, &mut outputs),
+            Input::Ended { shard, outcome } => {
+                self.ended(now, &shard, outcome, &mut outputs);
+                self.begin(now, catalog, evidence, keys, &mut outputs);
+            }
         }
         self.declare(now, catalog, evidence, keys, &mut outputs);
         outputs

@@ -78,6 +78,7 @@ pub(crate) fn ask(dir: &Path) -> Result<(Value, String), Failure> {
 }
 
 async fn get(sender: &mut hyper::client::conn::http1::SendRequest<String>, path: &str) -> Result<String, Failure> {
+    // The connection takes the next request only when it is done with the one before; else it cancels it.
     sender.ready().await.map_err(Failure::unexpected)?;
     let request = hyper::Request::get(path).header(hyper::header::HOST, "site").body(String::new());
     let response = sender.send_request(request.map_err(Failure::unexpected)?).await.map_err(Failure::unexpected)?;

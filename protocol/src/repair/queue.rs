@@ -13,6 +13,10 @@ const PAUSE_MS_MAX: u64 = 3_600_000;
 /// So long a helper that sent wrong bytes is left out.
 const DISTRUST_MS: u64 = 600_000;
 
+/// So much of the budget may be spent in advance: the host tells the time only every second, and what it allows until
+/// then is begun at once.
+const AHEAD_MS: u64 = 1_000;
+
 /// One shard that this site lacks.
 #[derive(Clone, Debug)]
 struct Lack {
@@ -33,7 +37,7 @@ pub struct Queue {
     ready: BTreeSet<Rank>,
     waiting: BTreeSet<(Timestamp, ShardName)>,
     in_work: usize,
-    /// When the budget allows the next job.
+    /// Until when the budget is spent.
     free_at: Timestamp,
     distrusted: BTreeMap<SiteName, Timestamp>,
 }
@@ -100,7 +104,7 @@ impl Queue {
                 self.ready.insert((lack.surplus, lack.since, shard));
             }
         }
-        if now < self.free_at {
+        if now.plus_ms(AHEAD_MS) <= self.free_at {
             return None;
         }
         self.ready.pop_first().map(|(_surplus, _since, shard)| shard)

@@ -34,6 +34,19 @@ fn a_site_that_lost_its_disk_is_rebuilt_and_believed_again() {
 }
 
 #[test]
+fn one_job_follows_the_other_without_waiting_for_the_next_second() {
+    let mut mesh = Mesh::new();
+    mesh.publish(None, 40);
+    mesh.run(5);
+    let before = std::mem::take(&mut mesh.nodes[4].store);
+    mesh.pace.repair.patience_ms = 0;
+    mesh.nodes[4].machines.repair = crate::repair::Repair::new(mesh.pace.repair);
+    // 40 stripes of 170 kB are a tenth of what the budget allows in a second.
+    mesh.run(5);
+    assert_eq!(mesh.nodes[4].store, before);
+}
+
+#[test]
 fn a_disk_that_comes_back_in_time_costs_nothing() {
     let mut mesh = Mesh::new();
     mesh.publish(None, 2);
