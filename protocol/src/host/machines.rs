@@ -25,6 +25,26 @@ pub struct Machines {
     pub audit: Audit,
     /// What is lacking here.
     pub repair: Repair,
+    steady: SteadyClock,
+}
+
+/// Time that never goes back and never stands still while the host's clock is set: what waits by it is not held up for as
+/// long as a clock was wrong.
+#[derive(Clone, Copy, Debug, Default)]
+struct SteadyClock {
+    read: Option<Timestamp>,
+    steady: Timestamp,
+}
+
+impl SteadyClock {
+    fn advance(&mut self, now: Timestamp) -> Timestamp {
+        let passed_ms = match self.read {
+            None => now.unix_ms(),
+            Some(before) => now.unix_ms().saturating_sub(before.unix_ms()),
+        };
+        (self.read, self.steady) = (Some(now), self.steady.plus_ms(passed_ms));
+        self.steady
+    }
 }
 
 /// How often and how fast the machines work by themselves.
@@ -114,6 +134,7 @@ impl Machines {
             evidence: Evidence::default(),
             audit: Audit::new(pace.audit),
             repair: Repair::new(pace.repair),
+            steady: SteadyClock::default(),
         }
     }
 
@@ -125,6 +146,7 @@ impl Machines {
         keys: &SiteKeys,
         rng: &mut impl rand::CryptoRng,
     ) -> Vec<Output> {
+        let steady = self.steady.advance(now);
         match input {
             Input::Catalog(input) => {
                 let outputs = self.catalog.handle(now, input, keys);
@@ -133,13 +155,13 @@ impl Machines {
             }
             Input::Release(input) => self.release.handle(now, input, &self.catalog, keys, rng),
             Input::Evidence(input) => self.evidence.handle(input, &self.catalog),
-            Input::Repair(input) => self.repair.handle(now, input, &self.catalog, &mut self.evidence, keys),
+            Input::Repair(input) => self.repair.handle(steady, input, &self.catalog, &mut self.evidence, keys),
             Input::Answered { ticket, response } => {
-                self.audit.answered(now, ticket, response, &self.catalog, &mut self.evidence)
+                self.audit.answered(steady, ticket, response, &self.catalog, &mut self.evidence)
             }
             Input::Tick => {
-                let mut outputs = self.repair.tick(now, &self.catalog, &mut self.evidence, keys);
-                outputs.extend(self.audit.tick(now, &self.catalog, &mut self.evidence, keys, rng));
+                let mut outputs = self.repair.tick(steady, &self.catalog, &mut self.evidence, keys);
+                outputs.extend(self.audit.tick(steady, &self.catalog, &mut self.evidence, keys, rng));
                 outputs
             }
         }

@@ -174,6 +174,21 @@ fn a_late_site_catches_up_and_counts() {
 }
 
 #[test]
+fn a_clock_that_is_set_holds_nothing_up() {
+    let mut mesh = Mesh::new();
+    mesh.publish(None, 2);
+    mesh.run(5);
+    let true_now = mesh.now;
+    mesh.now = mesh.now.plus_ms(3_600_000); // wrong by an hour for a moment, when the loss is found
+    mesh.nodes[4].store.clear();
+    mesh.nodes[4].machines.repair.look_again();
+    mesh.run(2);
+    mesh.now = true_now;
+    mesh.run(90);
+    assert_eq!((mesh.nodes[4].store.len(), mesh.holders_at(0)), (2, everybody()));
+}
+
+#[test]
 fn a_restart_changes_nothing() {
     let mut mesh = Mesh::new();
     mesh.publish(None, 2);
