@@ -7,7 +7,7 @@
 mod coalitions;
 mod snapshots;
 
-use crate::catalog::{Catalog, History, KeptStripe};
+use crate::catalog::{History, KeptStripe};
 use crate::document::Charter;
 use crate::evidence::Evidence;
 use crate::identifier::{DatabaseName, SiteName};
@@ -69,13 +69,6 @@ pub fn claims_share(
     if inventory.is_some_and(|said| said.missing_shares.contains(sequence)) {
         return false;
     }
-    let of_site = |receipt: &&crate::signature::Signed<crate::document::Receipt>| receipt.document().site == *site;
-    let receipted = history.receipts(sequence).find(of_site).is_some_and(|receipt| receipt.document().holds_share);
-    receipted || inventory.is_some_and(|said| said.sequence >= sequence)
-}
-
-/// The newest word on every database of the charter, for those who show it.
-#[must_use]
-pub fn assess_all(catalog: &Catalog, evidence: &Evidence) -> Vec<DatabaseLedger> {
-    catalog.charter().databases.iter().map(|database| assess(&database.name, catalog, evidence)).collect()
+    let is_receipted = history.receipt_of(site, sequence).is_some_and(|receipt| receipt.holds_share);
+    is_receipted || inventory.is_some_and(|said| said.sequence >= sequence)
 }

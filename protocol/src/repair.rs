@@ -398,8 +398,7 @@ pub fn helper_read(
     let Some((_position, stripe)) = found else {
         return Err(Refusal::new(RefusalCode::NotFound, "no manifest known here has such a shard"));
     };
-    let placed = stripe.live.placement.get(ShardIndex::new(shard.shard_index).as_usize());
-    if placed != Some(&keys.name) {
+    if stripe.site_of(shard.shard_index) != Some(&keys.name) {
         return refuse("the shard does not lie at this site");
     }
     if stripe.live.shard_at(caller).is_none() {

@@ -1,7 +1,5 @@
 //! The other end of an audit: what a site that is asked looks up, and what it signs.
 
-use shard_codec::ShardIndex;
-
 use crate::catalog::Catalog;
 use crate::document::{AuditAnswer, Challenge};
 use crate::machine::SiteKeys;
@@ -19,8 +17,7 @@ pub fn range_of(challenge: &Challenge, catalog: &Catalog, keys: &SiteKeys) -> Re
     let stripes = history.kept_stripes();
     let found = stripes.find(challenge.stripe_number, challenge.shard_index, &challenge.root);
     let (_position, stripe) = found.ok_or_else(not_found)?;
-    let placed = stripe.live.placement.get(ShardIndex::new(challenge.shard_index).as_usize());
-    if placed != Some(&keys.name) {
+    if stripe.site_of(challenge.shard_index) != Some(&keys.name) {
         return Err(not_found());
     }
     let range = challenge.range(stripe.live.layout.shard_bytes() as u64);

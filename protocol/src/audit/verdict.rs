@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use shard_codec::ShardIndex;
 use shard_codec::shard_tree::verify_range;
 
-use crate::catalog::{Catalog, KeptStripe};
+use crate::catalog::Catalog;
 use crate::document::AuditAnswer;
 use crate::signature::Signed;
 use crate::signature::quorum::verify_single;
@@ -54,7 +53,7 @@ pub fn judge(answer: &Signed<AuditAnswer>, catalog: &Catalog) -> Result<Verdict,
         history.kept_stripes().find(challenge.stripe_number, challenge.shard_index, &challenge.root)
     });
     let (_position, stripe) = found.ok_or_else(|| format!("no such shard of {} is known here", challenge.database))?;
-    if placed_at(stripe, challenge.shard_index) != Some(&said.site) {
+    if stripe.site_of(challenge.shard_index) != Some(&said.site) {
         return Err(format!("shard {} of the stripe does not lie at {}", challenge.shard_index, said.site));
     }
     let shard_bytes = stripe.live.layout.shard_bytes() as u64;
@@ -72,9 +71,4 @@ pub fn judge(answer: &Signed<AuditAnswer>, catalog: &Catalog) -> Result<Verdict,
         Some(proof) if verify_range(&challenge.root, shard_bytes, range, proof).is_ok() => Verdict::Valid,
         Some(_wrong) => Verdict::Fault(Loss::Wrong),
     })
-}
-
-/// The site at which a shard lies.
-fn placed_at(stripe: &KeptStripe, shard_index: u8) -> Option<&crate::identifier::SiteName> {
-    stripe.live.placement.get(ShardIndex::new(shard_index).as_usize())
 }

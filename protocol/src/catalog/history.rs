@@ -77,6 +77,12 @@ impl History {
         self.shares.get(&sequence).map(Vec::as_slice)
     }
 
+    /// What `site` said that it holds of one snapshot.
+    #[must_use]
+    pub fn receipt_of(&self, site: &SiteName, sequence: u64) -> Option<&Receipt> {
+        self.receipts.given_by(site, sequence..sequence.saturating_add(1)).next()
+    }
+
     /// Receipts of one snapshot, one a site.
     pub fn receipts(&self, sequence: u64) -> impl Iterator<Item = &Signed<Receipt>> {
         self.receipts.of(sequence)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use shard_codec::{Digest, ShardIndex};
 
 use crate::document::{LiveStripe, LiveStripes, Manifest};
+use crate::identifier::SiteName;
 
 /// One stripe, and the snapshots that refer to it.
 #[derive(Clone, Debug)]
@@ -21,6 +22,12 @@ pub struct KeptStripe {
 }
 
 impl KeptStripe {
+    /// The site at which a shard lies.
+    #[must_use]
+    pub fn site_of(&self, shard_index: u8) -> Option<&SiteName> {
+        self.live.placement.get(ShardIndex::new(shard_index).as_usize())
+    }
+
     /// The snapshots that refer to it.
     #[must_use]
     pub fn snapshots(&self) -> Range<u64> {

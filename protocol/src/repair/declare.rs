@@ -82,7 +82,7 @@ fn is_silent(history: &History, said_until: u64, me: &SiteName) -> bool {
     let mut later = history.manifests_from(said_until + 1).map(Signed::document);
     later.any(|manifest| {
         let (is_placed, is_custodian) = (manifest.placement.contains(me), manifest.custody.custodians.contains(me));
-        let receipt = history.receipts(manifest.sequence).map(Signed::document).find(|receipt| receipt.site == *me);
+        let receipt = history.receipt_of(me, manifest.sequence);
         let (shards, share) = receipt.map_or((false, false), |receipt| (receipt.holds_shards, receipt.holds_share));
         is_placed && !shards || is_custodian && !share
     })
@@ -125,11 +125,8 @@ impl Repair {
             if declaration.has_looked { missing_shares(database, catalog, &keys.name) } else { BTreeSet::new() };
         let said_stripe = |number: u64| held.is_some_and(|said| said.missing_stripes.contains(number));
         let said_share = |sequence: u64| held.is_some_and(|said| said.missing_shares.contains(sequence));
-        let counted_on = |sequence: u64| {
-            history
-                .receipts(sequence)
-                .any(|receipt| receipt.document().site == keys.name && receipt.document().holds_share)
-        };
+        let counted_on =
+            |sequence: u64| history.receipt_of(&keys.name, sequence).is_some_and(|receipt| receipt.holds_share);
         let is_loss = self.queue.of_database(database).any(|shard| {
             let stripe = history.kept_stripes().find(shard.stripe_number, shard.shard_index, &shard.root);
             let is_claimed =
