@@ -4,6 +4,7 @@
 //! [`identity`] turns our keys into PeerIds. Noise is not offered: TLS negotiates the X25519MLKEM768 hybrid, so what
 //! is recorded today stays closed to a quantum computer.
 
+mod admission;
 pub mod frame;
 pub mod identity;
 pub mod link;

@@ -31,24 +31,23 @@ const SHOWN_LOSS_PPM: u64 = 10_000;
 const SHOWN_PROBABILITY_PPM: u64 = 990_000;
 
 /// How old the newest snapshot of a database may become.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Expectations {
-    /// Unless said otherwise.
-    pub everywhere: Duration,
+    /// Unless said otherwise; where it is `None`, what the charter says, or a day and two hours.
+    pub everywhere: Option<Duration>,
     /// Of single databases.
     pub of_database: BTreeMap<DatabaseName, Duration>,
 }
 
-impl Default for Expectations {
-    /// A snapshot a day, and two hours of grace.
-    fn default() -> Self {
-        Self { everywhere: Duration::from_secs(26 * 3_600), of_database: BTreeMap::new() }
-    }
-}
+/// A snapshot a day, and two hours of grace.
+const AGE_MAX: Duration = Duration::from_secs(26 * 3_600);
 
 impl Expectations {
-    fn of(&self, database: &DatabaseName) -> Duration {
-        self.of_database.get(database).copied().unwrap_or(self.everywhere)
+    /// The operator's word about the database, then about all, then the charter's.
+    fn of(&self, database: &DatabaseName, charter: &Charter) -> Duration {
+        let in_charter = || charter.database(database)?.rpo_seconds.map(Duration::from_secs);
+        let said = self.of_database.get(database).copied().or(self.everywhere);
+        said.or_else(in_charter).unwrap_or(AGE_MAX)
     }
 }
 
@@ -195,6 +194,8 @@ pub struct PeerStatus {
 pub struct RepairStatus {
     /// Shards missing here.
     pub missing_count: usize,
+    /// Shares of keys that were missing here and that the others made anew, since the start.
+    pub recovered_share_count: u64,
     /// Stripes in work.
     pub in_work_count: usize,
     /// The time until nothing is missing, at the speed so far.
@@ -277,7 +278,7 @@ fn of_database(database: &DatabaseName, sources: &Sources<'_>) -> DatabaseStatus
         times.sort_unstable();
         times.get(times.len() / 2).copied()
     });
-    let age_max = sources.expectations.of(database);
+    let age_max = sources.expectations.of(database, machines.catalog.charter());
     DatabaseStatus {
         database: database.to_string(),
         newest: head.as_ref().map(of_snapshot),
@@ -349,6 +350,7 @@ fn of_repair(sources: &Sources<'_>) -> RepairStatus {
     let totals = repair.totals();
     RepairStatus {
         missing_count: repair.queue().len(),
+        recovered_share_count: sources.machines.share_recovery.recovered_count(),
         in_work_count: repair.queue().in_work(),
         eta_ms: repair.eta_ms(Timestamp::from_unix_ms(sources.now_ms)),
         mended_count: totals.mended_count,

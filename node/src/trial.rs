@@ -7,6 +7,7 @@
 
 mod hostile;
 mod idle;
+mod line;
 mod meter;
 mod partition;
 mod repair;
@@ -53,6 +54,8 @@ enum Command {
     Hostile(hostile::Arguments),
     /// The lines between sites are cut and restored (needs root).
     Partition(partition::Arguments),
+    /// Every line is long and loses packets.
+    Line(line::Arguments),
     /// What a site costs while nothing happens.
     Idle(idle::Arguments),
 }
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Siege(arguments) => siege::run(&arguments, keep),
         Command::Hostile(arguments) => hostile::run(&arguments, keep),
         Command::Partition(arguments) => partition::run(&arguments, keep),
+        Command::Line(arguments) => line::run(&arguments, keep),
         Command::Idle(arguments) => idle::run(&arguments, keep),
     };
     match tried.and_then(|verdict: Verdict| verdict.conclude(&output)) {

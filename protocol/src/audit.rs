@@ -13,7 +13,7 @@
 
 pub mod answer;
 pub mod coverage;
-mod schedule;
+pub(crate) mod schedule;
 pub mod verdict;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ mod charter;
 mod inventory;
 mod join_request;
 mod manifest;
+mod mask_dealing;
 mod receipt;
 mod release_notice;
 mod release_order;
@@ -23,6 +24,7 @@ pub use charter::{
 pub use inventory::Inventory;
 pub use join_request::JoinRequest;
 pub use manifest::{Custody, LiveStripe, LiveStripes, Manifest, Stripe};
+pub use mask_dealing::{MaskDealing, RecoveryScope, snapshots_max};
 pub use receipt::Receipt;
 pub use release_notice::ReleaseNotice;
 pub use release_order::{OrderError, Purpose, ReleaseOrder, Selector};

@@ -249,6 +249,7 @@ fn founding_charter(officials: &[Keypair], sites: &[SiteKeys], writer: &Keypair)
             writers: vec![writer.public()],
             stripe_bytes: 16 << 20,
             quota_bytes: 1 << 40,
+            rpo_seconds: Some(7_200),
         }],
     }
 }

@@ -10,6 +10,8 @@ pub const DATABASES_MAX: usize = 1_000;
 pub const ALLIANCES_MAX: usize = 64;
 /// Signatures on one document at the most.
 pub const SIGNATURES_MAX: usize = 2 * OFFICIALS_MAX;
+/// A recovery point objective in seconds at the most: a year.
+pub const RPO_SECONDS_MAX: u64 = 366 * 86_400;
 /// Addresses of one site at the most.
 pub const ADDRESSES_MAX: usize = 16;
 /// Free text (names of people, reasons) in bytes at the most.
@@ -23,6 +25,8 @@ pub const MANIFEST_BYTES_MAX: usize = 16 << 20;
 pub const STRIPE_NUMBER_MAX: u64 = 1 << 48;
 /// Any other document in bytes at the most.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
+/// Shares that a helper blinds in one recovery, times the threshold, at the most: a tenth of a second of its time.
+pub const RECOVERY_SHARES_MAX: usize = 512;
 /// Runs of numbers in an inventory at the most: two lists of them fit a document.
 pub const INVENTORY_RUNS_MAX: usize = 1_024;
 /// A sealed root in bytes at the most.

@@ -148,7 +148,7 @@ pub enum Output {
         /// Roots of the shards.
         roots: Vec<Digest>,
     },
-    /// Ask a site, and come back to the audit machine with the answer, or with none if there is none in good time.
+    /// Ask a site, and come back to the machine that asked with the answer, or with none if there is none in good time.
     Ask {
         /// To come back with.
         ticket: Ticket,
@@ -242,6 +242,27 @@ pub enum Event {
         /// What was being remade.
         shard: Box<ShardName>,
     },
+    /// Shares that were missing here are here again.
+    SharesRecovered {
+        /// Of which database.
+        database: DatabaseName,
+        /// How many.
+        count: u64,
+    },
+    /// Shares could not be recovered now.
+    ShareRecoveryFailed {
+        /// Of which database.
+        database: DatabaseName,
+        /// Why.
+        why: String,
+    },
+    /// A custodian sent something wrong to help with a recovery of shares.
+    CustodianLied {
+        /// The site.
+        site: SiteName,
+        /// The database.
+        database: DatabaseName,
+    },
     /// This site has said what it lacks.
     Declared {
         /// Of which database.
@@ -283,6 +304,16 @@ impl fmt::Display for Event {
             Self::RepairFailed { shard, why } => write!(f, "{shard} is not mended yet, will try again: {why}"),
             Self::HelperLied { site, shard } => {
                 write!(f, "ALARM: {site} sent wrong bytes for the repair of {shard}: left out for a while")
+            }
+            Self::SharesRecovered { database, count } => write!(f, "{count} shares of {database} are recovered"),
+            Self::ShareRecoveryFailed { database, why } => {
+                write!(f, "shares of {database} are not recovered yet, will try again: {why}")
+            }
+            Self::CustodianLied { site, database } => {
+                write!(
+                    f,
+                    "ALARM: {site} sent something wrong for the recovery of shares of {database}: left out for a while"
+                )
             }
             Self::Declared { database, stripes: 0, shares: 0 } => write!(f, "all of {database} is held here again"),
             Self::Declared { database, stripes, shares } => {

@@ -37,6 +37,8 @@ pub enum Bug {
     LossHidden,
     /// What a site said before takes the place of what it said since.
     OlderInventoryTaken,
+    /// A helper gives its share as it is, under no mask.
+    ShareWithoutMask,
 }
 
 thread_local! {

@@ -207,6 +207,11 @@ impl Repair {
         self.sweep.again();
     }
 
+    /// Shares have come: what this site says that it lacks is held against what is here.
+    pub fn shares_came(&mut self, database: &DatabaseName) {
+        self.declarations.entry(database.clone()).or_default().look();
+    }
+
     /// Time has passed. The host calls it every second or so; it costs little when nothing is lacking.
     pub fn tick(&mut self, now: Timestamp, catalog: &Catalog, evidence: &mut Evidence, keys: &SiteKeys) -> Vec<Output> {
         let mut outputs = Vec::new();

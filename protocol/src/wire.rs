@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
-use crate::document::Challenge;
-use crate::identifier::DatabaseName;
+use crate::document::{Challenge, RecoveryScope};
+use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::Announcement;
 use summary::Summary;
 
@@ -122,6 +122,17 @@ pub enum Request {
         /// The snapshot.
         sequence: u64,
     },
+    /// Deal masks for the recovery of shares that the asking site lost.
+    DealMasks {
+        /// Which shares, and who helps.
+        scope: RecoveryScope,
+    },
+    /// Give this site's shares under the masks that all helpers dealt.
+    BlindShares {
+        /// What each helper dealt to this one, in the order of the helpers.
+        #[serde(deserialize_with = "page::deserialize")]
+        masks: Vec<HandedMask>,
+    },
     /// The release log: orders and notices from this position on.
     ReleaseLog {
         /// Position in the answering site's log.
@@ -184,6 +195,8 @@ impl Request {
             Self::Publish { .. } => "publish",
             Self::PresentOrder { .. } => "present-order",
             Self::Share { .. } => "share",
+            Self::DealMasks { .. } => "deal-masks",
+            Self::BlindShares { .. } => "blind-shares",
             Self::ReleaseLog { .. } => "release-log",
             Self::Forks { .. } => "forks",
             Self::Announce(_) => "announce",
@@ -193,6 +206,16 @@ impl Request {
             Self::ReceiptsOf { .. } => "receipts-of",
         }
     }
+}
+
+/// What one helper dealt to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandedMask {
+    /// The signed dealing.
+    pub dealing: ByteBuf,
+    /// The part sealed to the helper.
+    pub part: ByteBuf,
 }
 
 /// What the site answers.
@@ -227,6 +250,24 @@ pub enum Response {
         index: u8,
         /// HPKE.
         sealed: ByteBuf,
+    },
+    /// The masks that the site dealt.
+    Masks {
+        /// The signed dealing.
+        dealing: ByteBuf,
+        /// What is sealed to each helper, in their order.
+        #[serde(deserialize_with = "page::deserialize")]
+        parts: Vec<ByteBuf>,
+    },
+    /// The site's shares under the masks, sealed to the site that lost its own.
+    BlindedShares {
+        /// HPKE of the shares, one after the other.
+        sealed: ByteBuf,
+    },
+    /// What this helper dealt to the site does not match what it signed.
+    WrongMask {
+        /// The helper.
+        dealer: SiteName,
     },
     /// A signed answer to a challenge.
     Audited(ByteBuf),

@@ -17,15 +17,15 @@ mod vectors {
     use protocol::cbor;
     use protocol::contents::{ChunkPlace, ChunkRun, ContentsRoot, Entry, EntryKind, Item, ROOT_VERSION};
     use protocol::document::{
-        AuditAnswer, AuditReport, Bearer, Card, Challenge, Document, Inventory, JoinRequest, Receipt, ReleaseNotice,
-        Tally,
+        AuditAnswer, AuditReport, Bearer, Card, Challenge, Document, Inventory, JoinRequest, MaskDealing, Receipt,
+        RecoveryScope, ReleaseNotice, Tally,
     };
     use protocol::limits::{FRAME_BYTES_MAX, MANIFEST_BYTES_MAX};
     use protocol::machine::Announcement;
     use protocol::number_set::NumberSet;
     use protocol::signature::Signed;
     use protocol::wire::summary::Part;
-    use protocol::wire::{Refusal, RefusalCode, Request, Response};
+    use protocol::wire::{HandedMask, Refusal, RefusalCode, Request, Response};
     use serde_bytes::ByteBuf;
     use shard_codec::Digest;
 
@@ -75,8 +75,14 @@ mod vectors {
         Request::Columns { database: database(), stripe_number: 1 << 40, shard_index: 6, root, columns }
     }
 
+    fn scope(about: Digest) -> RecoveryScope {
+        let (site, helpers) = (name("tokyo"), vec![name("bern"), name("lisbon"), name("oslo")]);
+        let snapshots = vec![(7, Digest::of(b"manifest 7")), (70_000, Digest::of(b"manifest 70000"))];
+        RecoveryScope { state: about, database: database(), site, helpers, snapshots }
+    }
+
     /// What sites say of themselves and each other.
-    fn evidence(state: &State) -> [(String, String); 3] {
+    fn evidence(state: &State) -> [(String, String); 4] {
         let (bern, about) = (&state.sites[4].identity, state.chain.state());
         let inventory = Inventory {
             state: about,
@@ -109,7 +115,20 @@ mod vectors {
             at: NOW.plus_ms(60_000),
             tallies: vec![tally],
         };
+        let point = shard_codec::secret_sharing::deal_mask(
+            3,
+            &[1, 2, 3].map(|index| shard_codec::ShareIndex::new(index).unwrap()),
+            &mut crate::fixture::rng(21),
+        );
+        let points = point.unwrap().1.to_bytes().concat();
+        let dealing = MaskDealing {
+            scope: scope(about),
+            dealer: name("bern"),
+            commitments: [points.as_slice(), &points].concat().into(),
+            part_digests: vec![Digest::of(b"part"); 3],
+        };
         [
+            signed(&Signed::sign_new(dealing, bern).unwrap()),
             signed(&Signed::sign_new(inventory, bern).unwrap()),
             signed(&Signed::sign_new(answer, bern).unwrap()),
             signed(&Signed::sign_new(report, bern).unwrap()),
@@ -140,6 +159,8 @@ mod vectors {
             line("publish-without-share", &Request::Publish { manifest: bytes(), sealed_share: None }),
             line("present-order", &Request::PresentOrder { order: bytes() }),
             line("share", &Request::Share { order, database: database(), sequence: 1 }),
+            line("deal-masks", &Request::DealMasks { scope: scope(root) }),
+            line("blind-shares", &Request::BlindShares { masks: vec![HandedMask { dealing: bytes(), part: bytes() }] }),
             line("release-log", &Request::ReleaseLog { from: 0 }),
             line("forks", &Request::Forks { database: database() }),
             line("announce-charter", &Request::Announce(Announcement::Charter(bytes()))),
@@ -198,6 +219,9 @@ mod vectors {
             line("published", &Response::Published { receipt: Some(bytes()), missing: vec![] }),
             line("published-nothing", &Response::Published { receipt: None, missing: vec![root] }),
             line("share", &Response::Share { index: 3, sealed: bytes() }),
+            line("masks", &Response::Masks { dealing: bytes(), parts: vec![bytes(), bytes()] }),
+            line("blinded-shares", &Response::BlindedShares { sealed: bytes() }),
+            line("wrong-mask", &Response::WrongMask { dealer: name("oslo") }),
             line("audited", &Response::Audited(bytes())),
             refused,
             line("same", &Response::Same),
@@ -294,6 +318,7 @@ mod vectors {
         check::<Receipt>();
         check::<protocol::document::ReleaseOrder>();
         check::<ReleaseNotice>();
+        check::<MaskDealing>();
         check::<Inventory>();
         check::<AuditAnswer>();
         check::<AuditReport>();

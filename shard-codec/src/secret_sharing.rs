@@ -3,9 +3,10 @@
 //! A random scalar is shared, never a raw key: the snapshot key is HKDF of the scalar. Commitments are public and
 //! hide the secret from everybody, a quantum computer included. Shares are opened to nobody but their custodian
 //! ([`crate::share_sealing`]). This module refuses index 0, duplicates, non-canonical encodings and commitments of
-//! another length than the threshold. Read next: [`pedersen`].
+//! another length than the threshold. Read next: [`pedersen`], then [`recovery`] of a lost share.
 
 pub mod pedersen;
+pub mod recovery;
 #[cfg(test)]
 mod tests;
 
@@ -17,9 +18,10 @@ use curve25519_dalek::traits::IsIdentity;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 pub use pedersen::{DealError, ReconstructError, ShareError, deal, reconstruct, verify_share};
+pub use recovery::{BlindError, RecoverError, blind_share, deal_mask, recover_share};
 
 use crate::digest::Digest;
 use crate::index::ShareIndex;
@@ -147,6 +149,23 @@ impl Share {
                 .ok_or(ParseShareError::NotCanonical { index })
         };
         Ok(Self { index, value: scalar(value)?, blinding: scalar(blinding)? })
+    }
+
+    /// Shares of several secrets, one after the other.
+    #[must_use]
+    pub fn join(shares: &[Self]) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(shares.len() * SHARE_BYTES));
+        for share in shares {
+            share.to_bytes().expose(|share| bytes.extend_from_slice(share));
+        }
+        bytes
+    }
+
+    /// Reads what [`Share::join`] wrote; `None` if it is not `count` shares.
+    #[must_use]
+    pub fn split(bytes: &[u8], count: usize) -> Option<Vec<Self>> {
+        let shares: Vec<Self> = bytes.chunks(SHARE_BYTES).map(Self::from_bytes).collect::<Result<_, _>>().ok()?;
+        (shares.len() == count).then_some(shares)
     }
 }
 

@@ -12,7 +12,7 @@ use simulator::world::swarm::swarm_with;
 const SEEDS: u64 = 60;
 
 /// Each defect and the invariant that must catch it.
-const BUGS: [(PlantedBug, &str); 14] = [
+const BUGS: [(PlantedBug, &str); 15] = [
     (PlantedBug::ReplyBeforeSync, "redundancy truth"),
     (PlantedBug::OfficialCountedTwice, "agreement"),
     (PlantedBug::HeadWithoutPredecessor, "agreement"),
@@ -27,6 +27,7 @@ const BUGS: [(PlantedBug, &str); 14] = [
     (PlantedBug::PlacementIgnored, "repair"),
     (PlantedBug::LossHidden, "ledger truth"),
     (PlantedBug::OlderInventoryTaken, "ledger truth"),
+    (PlantedBug::ShareWithoutMask, "secrecy"),
 ];
 
 #[test]

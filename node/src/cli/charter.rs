@@ -141,7 +141,8 @@ fn describe(charter: &Charter) -> serde_json::Value {
     });
     let databases = charter.databases.iter().map(|database| {
         json!({ "name": database.name, "data_shards": database.data_shards, "total_shards": database.placement.len(),
-                "threshold": database.threshold, "placement": database.placement, "custodians": database.custodians })
+                "threshold": database.threshold, "placement": database.placement, "custodians": database.custodians,
+                "quota_bytes": database.quota_bytes, "rpo_seconds": database.rpo_seconds })
     });
     json!({ "state_name": charter.state_name,
             "officials": charter.officials.iter().map(|official| &official.name).collect::<Vec<_>>(),
@@ -182,6 +183,10 @@ fn words(state: Digest, newest: &Signed<Charter>, signers: &[String]) -> String 
             losable(database),
             database.threshold,
         ));
+        if let Some(rpo) = database.rpo_seconds {
+            let rpo = humantime::format_duration(std::time::Duration::from_secs(rpo));
+            lines.push(format!("    a newest snapshot older than {rpo} is an alarm"));
+        }
     }
     lines.join("\n")
 }

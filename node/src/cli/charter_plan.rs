@@ -58,6 +58,13 @@ struct DatabasePlan {
     stripe_mib: u32,
     #[serde(default = "default_quota_gib")]
     quota_gib: u64,
+    /// As in `2h`.
+    rpo: Option<String>,
+}
+
+fn parse_rpo(database: &DatabaseName, text: &str) -> Result<u64, Failure> {
+    let parsed = humantime::parse_duration(text).map(|rpo| rpo.as_secs());
+    parsed.map_err(|error| Failure::usage(format!("database {database}: rpo '{text}': {error}; write 2h or 1day")))
 }
 
 const fn default_stripe_mib() -> u32 {
@@ -102,6 +109,7 @@ pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result
             writers: writers.collect::<Result<_, Failure>>()?,
             stripe_bytes: database.stripe_mib.saturating_mul(1 << 20),
             quota_bytes: database.quota_gib.saturating_mul(1 << 30),
+            rpo_seconds: database.rpo.as_deref().map(|rpo| parse_rpo(&database.name, rpo)).transpose()?,
         })
     });
     let newest = previous.and_then(<[_]>::last);

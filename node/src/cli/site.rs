@@ -115,7 +115,7 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "ADDRESS")]
     http: Option<std::net::SocketAddr>,
     /// How old the newest snapshot of a database may become before it is an alarm, as in 26h or land-register=2h; may be
-    /// given several times.
+    /// given several times. Otherwise the charter's RPO holds, or 26h.
     #[arg(long, value_name = "[DATABASE=]TIME", value_parser = parse_age)]
     age_max: Vec<(Option<DatabaseName>, Duration)>,
 }
@@ -221,7 +221,7 @@ fn expectations(ages: &[(Option<DatabaseName>, Duration)]) -> Expectations {
     for (database, age) in ages {
         match database {
             Some(database) => drop(expectations.of_database.insert(database.clone(), *age)),
-            None => expectations.everywhere = *age,
+            None => expectations.everywhere = Some(*age),
         }
     }
     expectations

@@ -159,6 +159,8 @@ impl Server {
                     | Request::ShardRange { .. }
                     | Request::Columns { .. }
                     | Request::Audit(_)
+                    | Request::DealMasks { .. }
+                    | Request::BlindShares { .. }
             );
             // One peer, however slow, takes only its part of the memory for shards, and not for ever.
             let _permit = if is_bulk { peer.shards.acquire().await.ok() } else { None };
@@ -213,6 +215,8 @@ impl Server {
                 return self.give_columns(caller, shard, columns, stream).await;
             }
             Request::Audit(challenge) => self.answer_audit(challenge).await,
+            Request::DealMasks { scope } => self.deal_masks(caller, scope).await,
+            Request::BlindShares { masks } => self.blind_shares(caller, masks).await,
             small => self.answer_small(caller, small).await,
         };
         frame::write_frame(stream, &result.unwrap_or_else(Response::Refused)).await
@@ -379,6 +383,8 @@ impl Server {
             | Request::ShardRange { .. }
             | Request::Columns { .. }
             | Request::Audit(_)
+            | Request::DealMasks { .. }
+            | Request::BlindShares { .. }
             | Request::Evidence { .. }
             | Request::Charters { .. }
             | Request::Head { .. }

@@ -1,9 +1,11 @@
 //! The swarm and the task that drives it. Everything else talks to it through the cheap, cloneable [`Mesh`].
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{
@@ -13,12 +15,11 @@ use protocol::signature::{Keypair, PublicKey};
 use protocol::wire::STREAM_PROTOCOL;
 use tokio::sync::{mpsc, oneshot};
 
+use super::admission::{Admission, ip_of};
 use super::identity::{libp2p_keypair, peer_id, public_key};
 
 /// Connections that the whole process may hold.
 const CONNECTIONS_MAX: u32 = 1_024;
-/// Connections still shaking hands.
-const PENDING_MAX: u32 = 64;
 /// Connections of one peer.
 const CONNECTIONS_PER_PEER_MAX: u32 = 8;
 /// Dialling one site, all its addresses tried at once.
@@ -83,6 +84,7 @@ pub struct MeshOptions {
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
+    admission: Admission,
     limits: connection_limits::Behaviour,
     memory: memory_connection_limits::Behaviour,
     identify: identify::Behaviour,
@@ -93,13 +95,14 @@ struct Behaviour {
 enum Command {
     Connect { peer: PeerId, addresses: Vec<Multiaddr>, reply: oneshot::Sender<Result<(), String>> },
     Disconnect { peer: PeerId },
+    Know { ip: IpAddr },
 }
 
 /// What the daemon wants to hear.
 #[derive(Clone, Copy, Debug)]
 pub enum PeerEvent {
-    /// A first connection stands.
-    Connected(PublicKey),
+    /// A first connection stands, from this address if that is an IP address.
+    Connected(PublicKey, Option<IpAddr>),
     /// The last connection is gone.
     Disconnected(PublicKey),
 }
@@ -129,6 +132,7 @@ impl Mesh {
         let mut waiting = 0;
         for address in &options.listen {
             let multiaddr = parse_address(address)?;
+            refuse_a_shared_port(&multiaddr, address)?;
             let listening = swarm.listen_on(multiaddr);
             listening.map_err(|error| MeshError::Listen { address: address.clone(), reason: error.to_string() })?;
             waiting += 1;
@@ -187,6 +191,19 @@ impl Mesh {
         }
     }
 
+    /// Keeps places for those who begin a handshake from this address: a member came from there.
+    pub async fn know(&self, ip: IpAddr) {
+        // A stopped mesh shakes no hands.
+        let _stopped = self.commands.send(Command::Know { ip }).await;
+    }
+
+    /// Keeps places for those who begin a handshake from these multiaddrs, as far as they are IP addresses.
+    pub async fn know_all(&self, addresses: impl IntoIterator<Item = &String>) {
+        for ip in addresses.into_iter().filter_map(|text| ip_of(&text.parse().ok()?)) {
+            self.know(ip).await;
+        }
+    }
+
     /// Opens a stream to a connected peer.
     ///
     /// # Errors
@@ -210,7 +227,6 @@ fn build(keypair: &Keypair) -> Result<Swarm<Behaviour>, MeshError> {
     let start = |error: String| MeshError::Start(error);
     let identity = libp2p_keypair(keypair).map_err(|error| start(error.to_string()))?;
     let limits = connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(PENDING_MAX))
         .with_max_established(Some(CONNECTIONS_MAX))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
     let tcp = libp2p::tcp::Config::default().nodelay(true);
@@ -222,6 +238,7 @@ fn build(keypair: &Keypair) -> Result<Swarm<Behaviour>, MeshError> {
         .with_dns()
         .map_err(|error| start(error.to_string()))?
         .with_behaviour(|key| Behaviour {
+            admission: Admission::default(),
             limits: connection_limits::Behaviour::new(limits),
             memory: memory_connection_limits::Behaviour::with_max_percentage(0.5),
             identify: identify::Behaviour::new(identify::Config::new("/legation/identify/1".to_owned(), key.public())),
@@ -231,6 +248,15 @@ fn build(keypair: &Keypair) -> Result<Swarm<Behaviour>, MeshError> {
         .map_err(|error| start(error.to_string()))?
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(120)));
     Ok(builder.build())
+}
+
+/// The transport sets `SO_REUSEPORT`: two sites at one port would both start, and each get half of the other's peers.
+fn refuse_a_shared_port(multiaddr: &Multiaddr, address: &str) -> Result<(), MeshError> {
+    let mut parts = multiaddr.iter();
+    let (Some(ip), Some(Protocol::Tcp(port))) = (ip_of(multiaddr), parts.nth(1)) else { return Ok(()) };
+    // Bound without that option, and let go at once.
+    let bound = std::net::TcpListener::bind((ip, port)).map(drop);
+    bound.map_err(|error| MeshError::Listen { address: address.to_owned(), reason: error.to_string() })
 }
 
 fn parse_address(text: &str) -> Result<Multiaddr, MeshError> {
@@ -249,6 +275,7 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command
         tokio::select! {
             command = commands.recv() => match command {
                 None => return,
+                Some(Command::Know { ip }) => swarm.behaviour_mut().admission.know(ip),
                 Some(Command::Disconnect { peer }) => drop(swarm.disconnect_peer_id(peer)),
                 Some(Command::Connect { peer, reply, .. }) if swarm.is_connected(&peer) => drop(reply.send(Ok(()))),
                 Some(Command::Connect { peer, addresses, reply }) => {
@@ -271,13 +298,14 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command
 #[expect(clippy::wildcard_enum_match_arm, reason = "libp2p adds events; these are the ones that matter here")]
 fn on_event<E>(event: SwarmEvent<E>, waiting: &mut Waiting, events: &mpsc::Sender<PeerEvent>) {
     match event {
-        SwarmEvent::ConnectionEstablished { peer_id, num_established, .. } => {
+        SwarmEvent::ConnectionEstablished { peer_id, num_established, endpoint, .. } => {
             answer(waiting, &peer_id, &Ok(()));
             if num_established.get() == 1
                 && let Some(key) = public_key(&peer_id)
             {
                 // A client reads no events: a full queue is no fault.
-                let _unread = events.try_send(PeerEvent::Connected(key));
+                let from = ip_of(endpoint.get_remote_address());
+                let _unread = events.try_send(PeerEvent::Connected(key, from));
             }
         }
         SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {

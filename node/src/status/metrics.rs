@@ -143,6 +143,8 @@ fn own(status: &SiteStatus, registry: &mut Registry) {
         registry.register(name, help, counter);
     };
     total("repair_mended_shards", "Shards remade since the start", status.repair.mended_count);
+    let recovered = status.repair.recovered_share_count;
+    total("recovered_shares", "Shares of keys that the others made anew since the start", recovered);
     total("repair_failed", "Repairs that failed since the start", status.repair.failed_count);
     total("repair_fetched_bytes", "Bytes fetched from others for repairs", status.repair.fetched_bytes);
     total("repair_written_bytes", "Bytes written by repairs", status.repair.written_bytes);

@@ -62,6 +62,7 @@ fn well() -> SiteStatus {
         sites: vec![peer("bern"), peer("lima")],
         repair: RepairStatus {
             missing_count: 0,
+            recovered_share_count: 0,
             in_work_count: 0,
             eta_ms: None,
             mended_count: 0,

@@ -1,8 +1,8 @@
 //! `legation-trial hostile`: strangers flood one site of the state while an honest backup runs.
 
 use std::collections::VecDeque;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -41,12 +41,16 @@ pub(super) struct Arguments {
     /// Connections that are held open at once.
     #[arg(long, default_value_t = 2_000)]
     connections: usize,
+    /// Addresses that the strangers come from, none of them a member's.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u8).range(1..))]
+    addresses: u8,
 }
 
 /// What the strangers share.
 #[derive(Default)]
 struct Attack {
     is_on: AtomicBool,
+    addresses: u8,
     is_over: AtomicBool,
     connects: AtomicU64,
     refused: AtomicU64,
@@ -64,17 +68,21 @@ pub(super) fn run(arguments: &Arguments, keep: Option<&Path>) -> Result<Verdict,
     let entry = entry.ok_or_else(|| Failure::unexpected("the charter does not name the site"))?;
     let port = entry.addresses.first().and_then(|address| address.rsplit('/').next()?.parse().ok()).unwrap_or_default();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let attack = Attack::default();
+    let attack = Attack { addresses: arguments.addresses, ..Attack::default() };
     let held = arguments.connections / 2;
     let measured = std::thread::scope(|scope| {
-        scope.spawn(|| hold(&attack, address, held, &[]));
-        scope.spawn(|| hold(&attack, address, held, &HALF_A_GREETING));
-        scope.spawn(|| throw_garbage(&attack, address));
-        let stranger = scope.spawn(|| send_frames(&attack, &entry));
+        let strangers = [
+            scope.spawn(|| hold(&attack, address, held, &[])),
+            scope.spawn(|| hold(&attack, address, held, &HALF_A_GREETING)),
+            scope.spawn(|| throw_garbage(&attack, address)),
+            scope.spawn(|| send_frames(&attack, &entry)),
+        ];
         let measured = measure(arguments, &state, victim, &attack);
         attack.is_over.store(true, Ordering::Relaxed);
-        let stranger = stranger.join().map_err(|_panic| Failure::unexpected("the stranger failed by a defect"));
-        stranger.and_then(|ended| ended).and(measured)
+        for stranger in strangers {
+            stranger.join().map_err(|_panic| Failure::unexpected("a stranger failed by a defect"))??;
+        }
+        measured
     });
     let (quiet, attacked, left_out) = measured?;
     let mut verdict = Verdict::default();
@@ -150,16 +158,27 @@ fn goes_on(attack: &Attack) -> bool {
     !attack.is_over.load(Ordering::Relaxed)
 }
 
+/// Connects from the next of the strangers' addresses.
+fn connect(attack: &Attack, runtime: &tokio::runtime::Runtime, address: SocketAddr) -> io::Result<TcpStream> {
+    let number = attack.connects.fetch_add(1, Ordering::Relaxed) % u64::from(attack.addresses);
+    let from = Ipv4Addr::new(127, 0, 1, 1 + u8::try_from(number).unwrap_or(0));
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    let stream = runtime.block_on(async { tokio::time::timeout(CONNECT_MAX, socket.connect(address)).await })??;
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
 /// Opens connections as fast as it can, says `greeting` and no more, and holds the last `count`.
-fn hold(attack: &Attack, address: SocketAddr, count: usize, greeting: &[u8]) {
-    let mut held = VecDeque::new();
+fn hold(attack: &Attack, address: SocketAddr, count: usize, greeting: &[u8]) -> Result<(), Failure> {
+    let (runtime, mut held) = (runtime()?, VecDeque::new());
     while goes_on(attack) {
         if !attack.is_on.load(Ordering::Relaxed) {
             held.clear();
             continue;
         }
-        attack.connects.fetch_add(1, Ordering::Relaxed);
-        match TcpStream::connect_timeout(&address, CONNECT_MAX) {
+        match connect(attack, &runtime, address) {
             Ok(mut stream) => {
                 // The site may have closed it already: that is its right.
                 let _closed = stream.write_all(greeting);
@@ -173,16 +192,18 @@ fn hold(attack: &Attack, address: SocketAddr, count: usize, greeting: &[u8]) {
             held.pop_front();
         }
     }
+    Ok(())
 }
 
-fn throw_garbage(attack: &Attack, address: SocketAddr) {
+fn throw_garbage(attack: &Attack, address: SocketAddr) -> Result<(), Failure> {
+    let runtime = runtime()?;
     let mut bytes = vec![0; 64 << 10];
     blake3::Hasher::new().update(b"garbage").finalize_xof().fill(&mut bytes);
     while goes_on(attack) {
         if !attack.is_on.load(Ordering::Relaxed) {
             continue;
         }
-        let Ok(mut stream) = TcpStream::connect_timeout(&address, CONNECT_MAX) else { continue };
+        let Ok(mut stream) = connect(attack, &runtime, address) else { continue };
         let _closed =
             stream.set_read_timeout(Some(CONNECT_MAX)).and_then(|()| stream.set_write_timeout(Some(CONNECT_MAX)));
         if stream.write_all(&bytes).is_ok() {
@@ -190,6 +211,7 @@ fn throw_garbage(attack: &Attack, address: SocketAddr) {
         }
         let _closed = stream.read(&mut [0; 512]);
     }
+    Ok(())
 }
 
 /// A key that no charter knows, on real streams, with headers of frames of 4 GiB.

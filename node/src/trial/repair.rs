@@ -73,9 +73,20 @@ pub(super) fn run(arguments: &Arguments, keep: Option<&Path>) -> Result<Verdict,
     verdict.figure("seconds_until_all_sites_know", settled);
     verdict.promise("every site counts every stripe as complete", settled.is_some());
 
-    // Without what they knew, the emptied sites have no shares of the key any more: then nobody is stopped.
+    // Without what they knew, the emptied sites had no shares of the key either.
+    if arguments.everything {
+        let teller = names.first().copied().unwrap_or_default();
+        let has_recovered = |name: &str| {
+            let count =
+                state.status(name).ok().and_then(|status| status.pointer("/repair/recovered_share_count")?.as_u64());
+            count > Some(0) && state.lacks_nothing(name, teller)
+        };
+        let settled = until(120, || Ok(emptied.iter().all(|name| has_recovered(name))))?;
+        verdict.figure("seconds_until_shares_are_back", settled);
+        verdict.promise("the emptied sites have their shares of the key again", settled.is_some());
+    }
     let kept = names.len() - arguments.data_shards;
-    let stopped = names.iter().filter(|name| !emptied.contains(name)).take(if arguments.everything { 0 } else { kept });
+    let stopped = names.iter().filter(|name| !emptied.contains(name)).take(kept);
     stopped.clone().for_each(|name| state.legation.kill(name));
     let stopped = stopped.count();
     tell(&format!("the newest snapshot is restored from {} sites, the emptied ones among them", names.len() - stopped));

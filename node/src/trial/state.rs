@@ -99,6 +99,15 @@ impl State {
             && stripes().any(|database| number(database, "/stripe_count") > Some(0))
     }
 
+    /// Whether `teller` knows of nothing that `name` lacks, shares of keys included.
+    pub(super) fn lacks_nothing(&self, name: &str, teller: &str) -> bool {
+        let Ok(status) = self.status(teller) else { return false };
+        let sites = status.get("sites").and_then(Value::as_array).into_iter().flatten();
+        let mut about = sites.filter(|site| site.get("site").and_then(Value::as_str) == Some(name));
+        let none = |site: &Value, what| number(site, what) == Some(0);
+        about.any(|site| none(site, "/missing_shard_count") && none(site, "/missing_share_count"))
+    }
+
     /// One backup by the home, under a name of its own so that it can be killed.
     pub(super) fn backup(&self, source: &Path) -> Result<Ended, Failure> {
         let mut from = OsString::from("dir:");

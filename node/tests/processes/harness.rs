@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::Value;
 
@@ -324,8 +325,15 @@ pub(crate) fn wait_until(what: &str, seconds: u64, mut holds: impl FnMut() -> bo
     }
 }
 
+/// A port that no other test takes: below those the kernel gives to outgoing connections, and each of the tests that
+/// run at once has a range of its own.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok());
+    let range = slot.unwrap_or_else(std::process::id) % 80;
+    let candidates = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed) % 250).take(250);
+    let mut ports = candidates.map(|offset| 10_000 + u16::try_from(range).unwrap() * 250 + offset);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 /// A directory of files that do not compress, the same for the same seed.

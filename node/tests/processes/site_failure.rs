@@ -59,3 +59,15 @@ fn a_site_whose_machines_fail_stops() {
     let log = state.log_of(0);
     assert!(log.contains("a machine failed: stopping, nothing was acknowledged"), "{log}");
 }
+
+#[test]
+fn a_second_site_at_a_taken_port_is_refused() {
+    let mut state = State::found(Plan { site_count: 4, ..Plan::default() });
+    state.start(0);
+    let (taken, second) = (format!("/ip4/127.0.0.1/tcp/{}", state.sites[0].port), state.sites[1].name.clone());
+    let run = ["site", "run", "--dir", &second, "--charter", "charter.txt", "--listen", &taken];
+    let error = state.run(&run).refused_with(2);
+    assert!(error.contains(&taken) && error.contains("in use"), "{error}");
+    // The first one is not disturbed.
+    assert_eq!(state.ended(0), None);
+}

@@ -85,7 +85,7 @@ fn challenge(
 }
 
 /// A number below `end`, each as likely as any other but for 2^-64 (Lemire's multiplication); 0 if `end` is 0.
-pub(super) fn below(end: u64, rng: &mut impl CryptoRng) -> u64 {
+pub(crate) fn below(end: u64, rng: &mut impl CryptoRng) -> u64 {
     let wide = u128::from(rng.next_u64()) * u128::from(end);
     u64::try_from(wide >> 64).unwrap_or(0)
 }

@@ -129,6 +129,12 @@ impl History {
         Ok(())
     }
 
+    /// Shares of this site.
+    #[must_use]
+    pub fn share_count(&self) -> usize {
+        self.shares.len()
+    }
+
     pub(super) fn put_share(&mut self, sequence: u64, sealed: Vec<u8>) {
         self.shares.insert(sequence, sealed);
     }

@@ -1,7 +1,7 @@
 //! Publishing: a writer brings a manifest and this site's share, and gets a receipt for what is on the disk.
 
 use shard_codec::secret_sharing::{Share, verify_share};
-use shard_codec::share_sealing::{open_sealed, sealing_context};
+use shard_codec::share_sealing::{open_sealed, seal_to, sealing_context};
 use shard_codec::{Digest, ShareIndex};
 
 use crate::catalog::follow::{Standing, check_against_charter};
@@ -131,14 +131,53 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// Keeps a share of this site that the other custodians made anew, sealed to itself like those that came from home.
+    /// The digest in the manifest is of what home sealed, so it is the commitments that vouch for this one.
+    ///
+    /// # Errors
+    /// It is not this site's share of that snapshot.
+    pub(crate) fn keep_recovered_share(
+        &mut self,
+        database: &DatabaseName,
+        sequence: u64,
+        share: &Share,
+        keys: &SiteKeys,
+        rng: &mut impl rand::CryptoRng,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        let history = self.databases.get_mut(database).ok_or("no such database")?;
+        let manifest = history.manifest(sequence).ok_or("no such snapshot")?.document();
+        let (_position, index) =
+            custodian(manifest, &keys.name).ok_or("this site is not a custodian of the snapshot")?;
+        let commitments = manifest.custody.commitments()?;
+        let threshold = usize::from(manifest.custody.threshold);
+        verify_share(share, index, threshold, &commitments).map_err(|error| error.to_string())?;
+        if history.share(sequence).is_some() {
+            return Ok(()); // home was faster
+        }
+        let context = share_context(manifest, &keys.name);
+        let sealed = share.to_bytes().expose(|bytes| seal_to(&keys.sealing.public(), &context, bytes, rng));
+        let sealed = sealed.map_err(|error| error.to_string())?;
+        let (kind, key) = (RecordKind::Share, history::key(database, sequence));
+        outputs.push(Output::Persist(Record { kind, key, value: sealed.clone() }));
+        history.put_share(sequence, sealed);
+        Ok(())
+    }
+}
+
+/// Position among the custodians, and index of the share.
+fn custodian(manifest: &Manifest, site: &SiteName) -> Option<(usize, ShareIndex)> {
+    let position = manifest.custody.custodians.iter().position(|custodian| custodian == site)?;
+    Some((position, ShareIndex::new(u8::try_from(position + 1).ok()?)?))
+}
+
 /// Opens the share and verifies it against the public commitments, before anything is promised. Who is a custodian is
 /// said by the manifest, which was held against the charter of its time: its shares were sealed to these and no others.
 fn check_share(manifest: &Manifest, sealed: &[u8], keys: &SiteKeys) -> Result<(), Refusal> {
     let refuse = |why: String| Refusal::new(RefusalCode::Share, why);
     let (custody, me) = (&manifest.custody, &keys.name);
-    let position = custody.custodians.iter().position(|custodian| custodian == me);
-    let index = position.and_then(|position| ShareIndex::new(u8::try_from(position + 1).ok()?));
-    let (Some(position), Some(index)) = (position, index) else {
+    let Some((position, index)) = custodian(manifest, me) else {
         return Err(refuse("this site is not a custodian of the snapshot".to_owned()));
     };
     if sealed.len() > SEALED_SHARE_BYTES_MAX || custody.share_digests.get(position) != Some(&Digest::of(sealed)) {

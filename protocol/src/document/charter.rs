@@ -14,7 +14,8 @@ pub use chain::{CharterChain, CharterError};
 use super::{Document, check_text};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::{
-    ADDRESSES_MAX, ALLIANCES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, SIGNATURES_MAX, SITES_MAX,
+    ADDRESSES_MAX, ALLIANCES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, RPO_SECONDS_MAX, SIGNATURES_MAX,
+    SITES_MAX,
 };
 use crate::placement::coalition;
 use crate::signature::PublicKey;
@@ -185,6 +186,8 @@ pub struct Database {
     pub stripe_bytes: u32,
     /// What one site may hold of it, in bytes.
     pub quota_bytes: u64,
+    /// Recovery point objective: how old its newest snapshot may become before the sites raise an alarm, in seconds.
+    pub rpo_seconds: Option<u64>,
 }
 
 impl Database {
@@ -309,6 +312,9 @@ impl Charter {
         let name = &database.name;
         database.coding()?;
         let stripe_bytes = usize::try_from(database.stripe_bytes).unwrap_or(usize::MAX);
+        if database.rpo_seconds.is_some_and(|rpo| !(60..=RPO_SECONDS_MAX).contains(&rpo)) {
+            return Err(format!("database {name}: rpo_seconds must be a minute to a year"));
+        }
         if !(1 << 20..=STRIPE_BYTES_MAX).contains(&stripe_bytes) {
             return Err(format!("database {name}: stripe_bytes must be 1 MiB to 64 MiB"));
         }

@@ -4,6 +4,8 @@ mod page;
 
 pub(crate) use page::Kind;
 
+use shard_codec::Digest;
+
 use crate::catalog::fork::ForkProof;
 use crate::catalog::{History, SPAN};
 use crate::host::Machines;
@@ -59,12 +61,7 @@ pub fn answer(machines: &Machines, request: &Request) -> Option<Response> {
             Response::Digests(digests.take(PAGE_ENTRIES_MAX).collect())
         }
         Request::ReceiptSpan { database, span } => {
-            let first = span.saturating_mul(SPAN);
-            let history = catalog.history(database).filter(|history| first <= history.head_sequence());
-            let digests = history.into_iter().flat_map(|history| {
-                (first..first.saturating_add(SPAN)).map(|sequence| history.all_receipts().digest_of(sequence))
-            });
-            Response::Digests(digests.collect())
+            Response::Digests(catalog.history(database).map(|history| receipt_span(history, *span)).unwrap_or_default())
         }
         Request::ReceiptsOf { database, sequences } => {
             let history = catalog.history(database).into_iter();
@@ -81,6 +78,15 @@ pub fn answer(machines: &Machines, request: &Request) -> Option<Response> {
         | Request::Publish { .. }
         | Request::PresentOrder { .. }
         | Request::Share { .. }
+        | Request::DealMasks { .. }
+        | Request::BlindShares { .. }
         | Request::Announce(_) => return None,
     })
+}
+
+/// Digests of the receipts of each snapshot of a span; none if it begins after the head.
+fn receipt_span(history: &History, span: u64) -> Vec<Digest> {
+    let first = span.saturating_mul(SPAN);
+    let sequences = if first <= history.head_sequence() { first..first.saturating_add(SPAN) } else { 0..0 };
+    sequences.map(|sequence| history.all_receipts().digest_of(sequence)).collect()
 }

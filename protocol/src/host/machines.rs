@@ -6,9 +6,10 @@ use crate::audit::{Audit, AuditOptions};
 use crate::catalog::{self, Catalog};
 use crate::document::CharterChain;
 use crate::evidence::{self, Evidence};
-use crate::machine::{Announcement, Output, Record, RecordKind, SiteKeys, Ticket};
+use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
 use crate::release::{self, Release};
 use crate::repair::{self, Repair, RepairOptions};
+use crate::share_recovery::ShareRecovery;
 use crate::timestamp::Timestamp;
 use crate::wire::Response;
 
@@ -25,6 +26,8 @@ pub struct Machines {
     pub audit: Audit,
     /// What is lacking here.
     pub repair: Repair,
+    /// Shares that are lacking here.
+    pub share_recovery: ShareRecovery,
     steady: SteadyClock,
 }
 
@@ -134,6 +137,7 @@ impl Machines {
             evidence: Evidence::default(),
             audit: Audit::new(pace.audit),
             repair: Repair::new(pace.repair),
+            share_recovery: ShareRecovery::new(pace.repair.patience_ms),
             steady: SteadyClock::default(),
         }
     }
@@ -156,11 +160,22 @@ impl Machines {
             Input::Release(input) => self.release.handle(now, input, &self.catalog, keys, rng),
             Input::Evidence(input) => self.evidence.handle(input, &self.catalog),
             Input::Repair(input) => self.repair.handle(steady, input, &self.catalog, &mut self.evidence, keys),
+            Input::Answered { ticket, response } if ShareRecovery::is_own(ticket) => {
+                let Self { catalog, evidence, repair, share_recovery, .. } = self;
+                let outputs = share_recovery.answered(steady, ticket, response, catalog, evidence, keys, rng);
+                for output in &outputs {
+                    if let Output::Report(Event::SharesRecovered { database, .. }) = output {
+                        repair.shares_came(database);
+                    }
+                }
+                outputs
+            }
             Input::Answered { ticket, response } => {
                 self.audit.answered(steady, ticket, response, &self.catalog, &mut self.evidence)
             }
             Input::Tick => {
                 let mut outputs = self.repair.tick(steady, &self.catalog, &mut self.evidence, keys);
+                outputs.extend(self.share_recovery.tick(steady, &self.catalog, &self.evidence, keys, rng));
                 outputs.extend(self.audit.tick(steady, &self.catalog, &mut self.evidence, keys, rng));
                 outputs
             }

@@ -12,6 +12,7 @@ use crate::limits::INVENTORY_RUNS_MAX;
 use crate::machine::{Announcement, Event, Output, SiteKeys};
 use crate::number_set::NumberSet;
 use crate::repair::Repair;
+use crate::share_recovery::missing_from;
 use crate::signature::Signed;
 use crate::timestamp::Timestamp;
 
@@ -70,10 +71,7 @@ impl Declaration {
 /// Snapshots of whose key this site should have a share and has none.
 fn missing_shares(database: &DatabaseName, catalog: &Catalog, me: &SiteName) -> BTreeSet<u64> {
     let Some(history) = catalog.history(database) else { return BTreeSet::new() };
-    let manifests = history.manifests_from(1).map(Signed::document);
-    let lacking = manifests
-        .filter(|manifest| manifest.custody.custodians.contains(me) && history.share(manifest.sequence).is_none());
-    lacking.map(|manifest| manifest.sequence).collect()
+    missing_from(history, 1, me).map(|manifest| manifest.sequence).collect()
 }
 
 /// Whether the others cannot know what this site holds of some snapshot after `said_until`: other sites have brought it,

@@ -11,7 +11,7 @@
 //! # Source
 //! T. P. Pedersen, *Non-interactive and information-theoretic secure verifiable secret sharing*, CRYPTO '91.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;
@@ -19,8 +19,10 @@ use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::{Identity, VartimeMultiscalarMul};
 use sha2::Sha512;
+use vsss_rs::pedersen::PedersenOptions;
 use vsss_rs::{
-    IdentifierPrimeField, PedersenResult, PedersenVerifierSet, PrimeFieldShare, ReadableShareSet, ValueGroup, pedersen,
+    IdentifierPrimeField, ParticipantIdGenerator, PedersenResult, PedersenVerifierSet, PrimeFieldShare,
+    ReadableShareSet, ValueGroup, pedersen,
 };
 use zeroize::Zeroize;
 
@@ -128,22 +130,45 @@ pub fn deal(
     let Some(last) = u8::try_from(count).ok().filter(|_| (1..=count).contains(&threshold)) else {
         return Err(DealError::Parameters { threshold, count });
     };
-    let indices = (1..=last).filter_map(ShareIndex::new);
+    let indices: Vec<ShareIndex> = (1..=last).filter_map(ShareIndex::new).collect();
+    deal_at(secret, threshold, &indices, rng)
+}
+
+/// Deals `secret` to the custodians at `indices`, in their order.
+///
+/// # Errors
+/// Parameters that cannot be dealt, or an index twice.
+pub(super) fn deal_at(
+    secret: &SnapshotSecret,
+    threshold: usize,
+    indices: &[ShareIndex],
+    rng: &mut impl rand::CryptoRng,
+) -> Result<(Vec<Share>, Commitments), DealError> {
+    // The library would take one twice.
+    let count = indices.iter().collect::<BTreeSet<_>>().len();
+    if threshold == 0 || threshold > count || count != indices.len() {
+        return Err(DealError::Parameters { threshold, count });
+    }
     if threshold == 1 {
         let blinding = Box::new(Scalar::random(rng));
-        let shares = indices.map(|index| Share { index, value: secret.0.clone(), blinding: blinding.clone() });
-        let shares = shares.collect();
+        let share = |index: &ShareIndex| Share { index: *index, value: secret.0.clone(), blinding: blinding.clone() };
+        let shares = indices.iter().map(share).collect();
         let commitments = Commitments(vec![commit(&secret.0, &blinding)]);
         return Ok((shares, commitments));
     }
-    let dealt = pedersen::split_secret::<ScalarShare, Point>(
+    let options = PedersenOptions {
+        secret: &IdentifierPrimeField(*secret.0),
+        blinder: None,
+        secret_generator: Some(ValueGroup(RISTRETTO_BASEPOINT_POINT)),
+        blinder_generator: Some(ValueGroup(*BLINDING_GENERATOR)),
+    };
+    let identifiers: Vec<_> = indices.iter().map(|index| IdentifierPrimeField(Scalar::from(index.get()))).collect();
+    let dealt = pedersen::split_secret_with_participant_generators::<ScalarShare, Point>(
         threshold,
         count,
-        &IdentifierPrimeField(*secret.0),
-        None,
-        Some(ValueGroup(RISTRETTO_BASEPOINT_POINT)),
-        Some(ValueGroup(*BLINDING_GENERATOR)),
+        &options,
         rng,
+        &[ParticipantIdGenerator::list(&identifiers)],
     )
     .map_err(|_library: vsss_rs::Error| DealError::Library)?;
     // The set also holds the generators and, elsewhere, the Feldman points; only these are ever published.
@@ -151,10 +176,9 @@ pub fn deal(
         <Vec<Point> as PedersenVerifierSet<ScalarShare, Point>>::blind_verifiers(dealt.pedersen_verifier_set());
     let commitments = Commitments(points.iter().map(|point| point.0).collect());
     let pairs = dealt.secret_shares().iter().zip(dealt.blinder_shares());
-    let shares: Vec<Share> = indices
-        .zip(pairs)
+    let shares: Vec<Share> = (indices.iter().zip(pairs))
         .map(|(index, (value, blinding))| Share {
-            index,
+            index: *index,
             value: Box::new(value.value.0),
             blinding: Box::new(blinding.value.0),
         })
@@ -214,8 +238,9 @@ pub fn reconstruct(
         return Err(ReconstructError::Wrong { indices });
     }
     let chosen: Vec<&Share> = distinct.into_values().take(threshold).collect();
-    let secret = interpolate(chosen.iter().map(|share| (share.index, &share.value)))?;
-    let mut blinding = interpolate(chosen.iter().map(|share| (share.index, &share.blinding)))?;
+    let at = |share: &Share| Scalar::from(share.index.get());
+    let secret = interpolate(chosen.iter().map(|share| (at(share), &share.value)))?;
+    let mut blinding = interpolate(chosen.iter().map(|share| (at(share), &share.blinding)))?;
     let committed = commitments.0.first().is_some_and(|point| commit(&secret, &blinding) == *point);
     blinding.zeroize();
     let secret = SnapshotSecret(secret);
@@ -223,11 +248,10 @@ pub fn reconstruct(
 }
 
 /// The polynomial at 0, from as many points of it as there are coefficients.
-fn interpolate<'a>(
-    points: impl Iterator<Item = (ShareIndex, &'a Box<Scalar>)>,
+pub(super) fn interpolate<'a>(
+    points: impl Iterator<Item = (Scalar, &'a Box<Scalar>)>,
 ) -> Result<Box<Scalar>, ReconstructError> {
-    let mut shares: Vec<ScalarShare> =
-        points.map(|(index, value)| (Scalar::from(index.get()), **value).into()).collect();
+    let mut shares: Vec<ScalarShare> = points.map(|(at, value)| (at, **value).into()).collect();
     // The library wants two points; one point is a constant polynomial.
     let combined = match shares.as_slice() {
         [constant] => Ok(constant.value),
@@ -238,12 +262,12 @@ fn interpolate<'a>(
 }
 
 /// `value * G + blinding * H` in constant time.
-fn commit(value: &Scalar, blinding: &Scalar) -> RistrettoPoint {
+pub(super) fn commit(value: &Scalar, blinding: &Scalar) -> RistrettoPoint {
     RistrettoPoint::mul_base(value) + *BLINDING_GENERATOR * blinding
 }
 
 /// What the dealer committed to for the share at `index`. All inputs are public.
-fn commitment_at(commitments: &Commitments, index: ShareIndex) -> RistrettoPoint {
+pub(super) fn commitment_at(commitments: &Commitments, index: ShareIndex) -> RistrettoPoint {
     if commitments.0.is_empty() {
         return RistrettoPoint::identity();
     }

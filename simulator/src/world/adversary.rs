@@ -122,6 +122,12 @@ impl Liar {
                 }
                 Response::Share { index, sealed }
             }
+            (Lie::WrongBytes, Response::BlindedShares { mut sealed }) => {
+                if let Some(byte) = sealed.last_mut() {
+                    *byte ^= 1;
+                }
+                Response::BlindedShares { sealed }
+            }
             (Lie::FalseMissing, Response::Published { missing, .. }) => Response::Published { receipt: None, missing },
             (Lie::FalseReceipts, Response::Published { receipt, missing }) => {
                 disk.discard_all_shards();

@@ -225,6 +225,7 @@ fn founding_charter(config: &Config, officials: &[Keypair], sites: &[Rc<SiteKeys
         writers: vec![writer_key(config.seed, index, 0).public()],
         stripe_bytes: 1 << 20,
         quota_bytes: 1 << 40,
+        rpo_seconds: None,
     };
     Charter {
         state_name: "Ruritania".to_owned(),

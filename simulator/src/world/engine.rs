@@ -292,6 +292,7 @@ impl<'a> World<'a> {
             | Fact::Emptied { .. }
             | Fact::Ticked
             | Fact::ColumnsLeft { .. }
+            | Fact::BlindedLeft { .. }
             | Fact::AnswerLeft(_)
             | Fact::Handled { .. }
             | Fact::Conflict(_)

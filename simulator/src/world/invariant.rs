@@ -14,7 +14,7 @@ mod repair;
 mod retention;
 mod secrecy;
 
-use protocol::document::{AuditAnswer, Receipt};
+use protocol::document::{AuditAnswer, Receipt, RecoveryScope};
 use protocol::evidence::ShardName;
 use protocol::identifier::SiteName;
 use protocol::machine::Record;
@@ -54,6 +54,15 @@ pub enum Fact {
         to: SiteName,
         /// Which.
         shard: ShardName,
+    },
+    /// Shares leave under masks, for the recovery of those that a site lost.
+    BlindedLeft {
+        /// To whom.
+        to: NodeId,
+        /// Of which snapshots.
+        scope: RecoveryScope,
+        /// What leaves.
+        sealed: Vec<u8>,
     },
     /// A repair has written a shard, and it is synced.
     Mended(ShardName),

@@ -88,6 +88,10 @@ impl Message {
                     Request::MissingShards { roots } => 32 * roots.len(),
                     Request::Announce(announcement) => bytes_of_announcement(announcement),
                     Request::ReceiptsOf { sequences, .. } => 5 * sequences.len(),
+                    Request::DealMasks { scope } => 40 * scope.snapshots.len(),
+                    Request::BlindShares { masks } => {
+                        masks.iter().map(|mask| mask.dealing.len() + mask.part.len()).sum()
+                    }
                     Request::Charters { .. }
                     | Request::Head { .. }
                     | Request::Manifests { .. }
@@ -118,8 +122,16 @@ impl Message {
                     }
                     Response::Share { sealed, .. } => sealed.len(),
                     Response::Audited(answer) => answer.len(),
+                    Response::Masks { dealing, parts } => {
+                        dealing.len() + parts.iter().map(|part| part.len()).sum::<usize>()
+                    }
+                    Response::BlindedShares { sealed } => sealed.len(),
                     Response::Refused(refusal) => refusal.message.len(),
-                    Response::Done | Response::Head(_) | Response::Body { .. } | Response::Same => 0,
+                    Response::Done
+                    | Response::Head(_)
+                    | Response::Body { .. }
+                    | Response::Same
+                    | Response::WrongMask { .. } => 0,
                 };
                 (payload, body)
             }

@@ -126,7 +126,7 @@ pub struct Process {
     shard_writes: BTreeMap<u64, Write>,
     mendings: BTreeMap<u64, Mending>,
     /// The challenge under way to each site.
-    asking: BTreeMap<NodeId, Asking>,
+    asking: BTreeMap<(NodeId, bool), Asking>,
     /// The shard read last, and when the next is due.
     scrubbed: Option<shard_codec::Digest>,
     scrub_due: Time,
@@ -466,6 +466,8 @@ const fn reached_by(event: &Event) -> Option<&'static str> {
         Event::ShardMended { .. } => Some("a shard was mended"),
         Event::RepairFailed { .. } => Some("a repair failed"),
         Event::Declared { stripes: 0, shares: 0, .. } => Some("a site was whole again"),
+        Event::SharesRecovered { .. } => Some("a share was recovered"),
+        Event::CustodianLied { .. } => Some("a custodian lied"),
         Event::Declared { .. } => Some("a site said what it lacks"),
         Event::CharterAdopted { .. }
         | Event::SnapshotHeld { .. }
@@ -473,6 +475,7 @@ const fn reached_by(event: &Event) -> Option<&'static str> {
         | Event::OrderAccepted { .. }
         | Event::ShareReleased { .. }
         | Event::HelperLied { .. }
+        | Event::ShareRecoveryFailed { .. }
         | Event::Refused { .. } => None,
     }
 }

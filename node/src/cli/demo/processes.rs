@@ -69,6 +69,8 @@ pub(crate) struct Legation {
     logs: PathBuf,
     /// More arguments for every site.
     site_words: Vec<OsString>,
+    /// Where the sites of these names listen, if not where the charter says.
+    listens: BTreeMap<String, String>,
     /// Network namespaces of their own, by the path of each, for the children of these names.
     networks: BTreeMap<String, PathBuf>,
     running: Running,
@@ -86,7 +88,8 @@ impl Legation {
         let running = Running::default();
         watch_signals(running.clone(), folder.temporary())?;
         let (passphrase_file, logs) = (folder.passphrase_file(), folder.at("logs"));
-        Ok(Self { binary, passphrase_file, logs, site_words: site_words.to_vec(), networks: BTreeMap::new(), running })
+        let (site_words, listens, networks) = (site_words.to_vec(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self { binary, passphrase_file, logs, site_words, listens, networks, running })
     }
 
     fn log(&self, name: &str) -> Result<File, Failure> {
@@ -180,12 +183,20 @@ impl Legation {
         }
     }
 
+    /// From now on the site of this name listens at another multiaddr than the charter says.
+    pub(crate) fn listen_at(&mut self, name: &str, address: &str) {
+        self.listens.insert(name.to_owned(), address.to_owned());
+    }
+
     /// Starts a site; [`Legation::wait_until_serving`] comes next.
     pub(crate) fn start_site(&self, name: &str, dir: &Path, charter: &Path) -> Result<(), Failure> {
         let path = self.logs.join(format!("{name}.out"));
         let stdout = File::create(&path).map_err(|error| Failure::file(&path, &error))?;
         let mut words = words!["site", "run", "--dir", dir, "--charter", charter].to_vec();
         words.extend_from_slice(&self.site_words);
+        if let Some(address) = self.listens.get(name) {
+            words.extend_from_slice(&words!["--listen", address]);
+        }
         self.spawn(name, &words, stdout.into())
     }
 

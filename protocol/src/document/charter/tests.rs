@@ -164,7 +164,7 @@ fn invalid(change: impl FnOnce(&mut Charter)) -> String {
 #[test]
 fn databases_that_cannot_be_kept() {
     type Change = fn(&mut Charter);
-    let cases: [(Change, &str); 12] = [
+    let cases: [(Change, &str); 13] = [
         (|c| c.databases[0].data_shards = 8, "database land-register: 8 data shards do not fit on 7 sites"),
         (
             |c| c.databases[0].data_shards = 0,
@@ -185,6 +185,7 @@ fn databases_that_cannot_be_kept() {
             "database land-register: site tallinn does not have the role for custodians",
         ),
         (|c| c.databases[0].writers.clear(), "database land-register: needs at least one usable writer key"),
+        (|c| c.databases[0].rpo_seconds = Some(59), "database land-register: rpo_seconds must be a minute to a year"),
         (|c| c.databases[0].stripe_bytes = 1 << 27, "database land-register: stripe_bytes must be 1 MiB to 64 MiB"),
     ];
     for (change, expected) in cases {

@@ -4,3 +4,4 @@ mod audits;
 mod ledgers;
 mod mesh;
 mod repairs;
+mod shares;

@@ -4,15 +4,20 @@ use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
 use super::{Caller, allows, identify};
-use crate::document::{Challenge, SiteState};
+use crate::document::{Challenge, RecoveryScope, SiteState};
 use crate::fixture::{State, database, name};
 use crate::machine::Announcement;
 use crate::signature::Keypair;
-use crate::wire::Request;
+use crate::wire::{HandedMask, Request};
 
 fn challenge() -> Challenge {
     let (root, nonce) = (Digest::of(b"shard"), [7; 32]);
     Challenge { database: database(), stripe_number: 1, shard_index: 0, root, leaf: 0, nonce }
+}
+
+fn scope() -> RecoveryScope {
+    let (helpers, snapshots) = (vec![name("lisbon"), name("tokyo")], vec![(1, Digest::of(b"manifest"))]);
+    RecoveryScope { state: Digest::of(b"state"), database: database(), site: name("bern"), helpers, snapshots }
 }
 
 /// Every request, about `land-register` where it is about a database.
@@ -34,6 +39,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::Publish { manifest: bytes(), sealed_share: None },
         Request::PresentOrder { order: bytes() },
         Request::Share { order, database: database(), sequence: 1 },
+        Request::DealMasks { scope: scope() },
+        Request::BlindShares { masks: vec![HandedMask { dealing: bytes(), part: bytes() }] },
         Request::ReleaseLog { from: 0 },
         Request::Forks { database: database() },
         Request::Announce(Announcement::Manifests(vec![bytes()])),
@@ -72,6 +79,8 @@ fn the_table() {
         ("publish", "no yes yes no no no"),
         ("present-order", "yes yes yes yes yes yes"),
         ("share", "no no no yes no no"),
+        ("deal-masks", "yes no no no no no"),
+        ("blind-shares", "yes no no no no no"),
         ("release-log", "yes no no no no no"),
         ("forks", "yes yes no yes no no"),
         ("announce", "yes yes yes no no no"),

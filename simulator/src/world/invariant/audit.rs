@@ -42,6 +42,7 @@ impl Invariant for Audit {
             | Fact::Emptied { .. }
             | Fact::Ticked
             | Fact::ColumnsLeft { .. }
+            | Fact::BlindedLeft { .. }
             | Fact::Mended(_)
             | Fact::Reached(_)
             | Fact::Handled { .. }

@@ -43,6 +43,7 @@ impl Invariant for Durability {
             | Fact::Emptied { .. }
             | Fact::Ticked
             | Fact::ColumnsLeft { .. }
+            | Fact::BlindedLeft { .. }
             | Fact::Mended(_)
             | Fact::AnswerLeft(_)
             | Fact::Judged(_)

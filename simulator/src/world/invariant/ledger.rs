@@ -47,6 +47,7 @@ impl Invariant for Ledger {
             Fact::Synced(records) => records.iter().try_for_each(|record| self.check_newer(node, record)),
             Fact::Struck
             | Fact::ColumnsLeft { .. }
+            | Fact::BlindedLeft { .. }
             | Fact::Mended(_)
             | Fact::AnswerLeft(_)
             | Fact::Judged(_)

@@ -52,6 +52,7 @@ impl Invariant for Retention {
             | Fact::Struck
             | Fact::Ticked
             | Fact::ColumnsLeft { .. }
+            | Fact::BlindedLeft { .. }
             | Fact::Mended(_)
             | Fact::AnswerLeft(_)
             | Fact::Judged(_)

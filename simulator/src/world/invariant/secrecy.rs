@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use protocol::document::Manifest;
+use protocol::document::{Manifest, RecoveryScope};
 use protocol::machine::RecordKind;
+use protocol::share_recovery::help;
 use serde::Serialize;
-use shard_codec::secret_sharing::{Commitments, reconstruct};
+use shard_codec::secret_sharing::{Commitments, reconstruct, verify_share};
 use shard_codec::{Digest, Share, ShareIndex};
 
 use super::{Fact, Invariant, Scene};
@@ -33,6 +34,7 @@ impl Invariant for Secrecy {
             Fact::ShareLeft { caller, .. } if scene.chronicle.pretenders.contains(caller) => {
                 Err("a share leaves for one whom fewer officials than the quorum sent".to_owned())
             }
+            Fact::BlindedLeft { to, scope, sealed } => masked(scene, node, *to, scope, sealed),
             Fact::Started
             | Fact::Crashed
             | Fact::Emptied { .. }
@@ -55,6 +57,23 @@ impl Invariant for Secrecy {
     fn finish(&mut self, scene: &Scene<'_>) -> Result<(), String> {
         if scene.config.asserted.secrecy { check(scene) } else { Ok(()) }
     }
+}
+
+/// What leaves a helper for the recovery of a share is not its share, whoever gets it.
+fn masked(scene: &Scene<'_>, helper: NodeId, to: NodeId, scope: &RecoveryScope, sealed: &[u8]) -> Result<(), String> {
+    let (Some(from), Some(site)) = (scene.site(helper), scene.site(to)) else { return Ok(()) };
+    // A liar's answer may not open; it tells nothing then.
+    let Some(answers) = help::open_answer(scope, &from.keys.name, &site.keys, sealed) else { return Ok(()) };
+    for (answer, (sequence, digest)) in answers.iter().zip(&scope.snapshots) {
+        let Some(chapter) = scene.chronicle.chapters.get(digest) else { continue };
+        let manifest = chapter.signed.document();
+        let threshold = usize::from(manifest.custody.threshold);
+        if verify_share(answer, answer.index(), threshold, &manifest.custody.commitments()?).is_ok() {
+            let (database, helper) = (&scope.database, &from.keys.name);
+            return Err(format!("the share of {helper} for {database} {sequence} leaves it under no mask"));
+        }
+    }
+    Ok(())
 }
 
 /// Somebody who could read a snapshot without an order.

@@ -116,15 +116,18 @@ impl SimSite {
         if let Request::Audit(challenge) = request {
             return Some(self.answer_challenge(now, origin, challenge.clone(), out));
         }
+        let Caller::Site(site) = role else {
+            let helps =
+                matches!(request, Request::Columns { .. } | Request::DealMasks { .. } | Request::BlindShares { .. });
+            return helps.then(|| Err(Refusal::new(RefusalCode::NotAllowed, "only sites help each other")));
+        };
+        if let Request::DealMasks { .. } | Request::BlindShares { .. } = request {
+            return self.help_with_shares(site, origin.0, request, out);
+        }
         let Request::Columns { database, stripe_number, shard_index, root, columns } = request else { return None };
         let (database, stripe_number) = (database.clone(), *stripe_number);
         let shard = ShardName { database, stripe_number, shard_index: *shard_index, root: *root };
-        Some(match role {
-            Caller::Site(site) => self.give_columns(now, site, &shard, *columns, out),
-            Caller::Writer(_) | Caller::Recipient(_) | Caller::Stranger => {
-                Err(Refusal::new(RefusalCode::NotAllowed, "only sites help each other"))
-            }
-        })
+        Some(self.give_columns(now, site, &shard, *columns, out))
     }
 
     fn put_shard(
@@ -233,6 +236,8 @@ impl SimSite {
             | Request::ShardRange { .. }
             | Request::Columns { .. }
             | Request::Audit(_)
+            | Request::DealMasks { .. }
+            | Request::BlindShares { .. }
             | Request::Evidence { .. }
             | Request::MissingShards { .. }
             | Request::ReleaseLog { .. }
@@ -280,6 +285,9 @@ impl SimSite {
             | Response::Head(_)
             | Response::Body { .. }
             | Response::Missing(_)
+            | Response::Masks { .. }
+            | Response::BlindedShares { .. }
+            | Response::WrongMask { .. }
             | Response::Audited(_)
             | Response::Same
             | Response::Summary(_)

@@ -8,6 +8,7 @@ use protocol::host::Input;
 use protocol::identifier::SiteName;
 use protocol::machine::Ticket;
 use protocol::repair::{self, Helper, helper_read};
+use protocol::share_recovery::help;
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::{Refusal, RefusalCode, Request, Response};
 use shard_codec::shard_tree::prove_range;
@@ -27,7 +28,8 @@ use crate::world::virtual_clock::Time;
 pub(super) struct Asking {
     number: u64,
     ticket: Ticket,
-    challenge: Challenge,
+    /// If it was one, and no step of a recovery of shares.
+    challenge: Option<Challenge>,
 }
 
 impl SimSite {
@@ -81,31 +83,33 @@ impl SimSite {
         }
     }
 
-    /// Sends a challenge. Silence needs no timer: the machine has its own patience.
+    /// Sends a question. Silence needs no timer: the machine has its own patience.
     pub(super) fn ask(&mut self, ticket: Ticket, site: &SiteName, request: Request, out: &mut Vec<Effect>) {
-        let Request::Audit(challenge) = &request else { return };
         let Some(to) = self.nodes.get(site).copied() else { return };
         let number = self.number_of_call();
-        let asking = Asking { number, ticket, challenge: challenge.clone() };
+        let challenge = if let Request::Audit(challenge) = &request { Some(challenge.clone()) } else { None };
         if let Some(process) = &mut self.process {
-            process.asking.insert(to, asking);
+            process.asking.insert((to, challenge.is_some()), Asking { number, ticket, challenge });
         }
         let call = Call { owner: Owner::Peer(self.node), number };
         let caller = self.keys.identity.public();
         out.push(Effect::Send { to, message: Message::Request { call, caller, request, body: None } });
     }
 
-    /// The challenge that a call was.
+    /// The question that a call was.
     pub(super) fn asked_by(&mut self, peer: NodeId, number: u64) -> Option<Asking> {
         let asking = &mut self.process.as_mut()?.asking;
-        asking.get(&peer).filter(|asking| asking.number == number)?;
-        asking.remove(&peer)
+        let is_it = |key: &(NodeId, bool)| asking.get(key).is_some_and(|asking| asking.number == number);
+        let key = [(peer, true), (peer, false)].into_iter().find(is_it)?;
+        asking.remove(&key)
     }
 
-    /// The answer to a challenge has come; a refusal proves nothing.
+    /// The answer to a question has come; a refusal proves nothing.
     pub(super) fn challenged_answers(&mut self, asking: Asking, response: Response) {
         let answer = if let Response::Audited(bytes) = &response {
-            Signed::<AuditAnswer>::decode(bytes).ok().filter(|signed| signed.document().challenge == asking.challenge)
+            Signed::<AuditAnswer>::decode(bytes)
+                .ok()
+                .filter(|signed| Some(&signed.document().challenge) == asking.challenge.as_ref())
         } else {
             None
         };
@@ -115,6 +119,30 @@ impl SimSite {
         if let Some(process) = &mut self.process {
             process.queue.push_back((Origin::Audit(answer.map(Box::new)), Job::Handle(input)));
         }
+    }
+
+    /// Masks, or shares under the masks of all helpers.
+    pub(super) fn help_with_shares(
+        &mut self,
+        site: &SiteName,
+        to: NodeId,
+        request: &Request,
+        out: &mut Vec<Effect>,
+    ) -> Option<Result<Answer, Refusal>> {
+        let (catalog, rng) = (&self.process.as_ref()?.machines.catalog, self.stream.crypto());
+        let response = if let Request::DealMasks { scope } = request {
+            help::deal_masks(site, scope.clone(), catalog, &self.keys, rng)
+        } else if let Request::BlindShares { masks } = request {
+            help::blind_shares(site, masks, catalog, &self.keys, rng)
+        } else {
+            return None;
+        };
+        if let (Request::BlindShares { masks }, Ok(Response::BlindedShares { sealed })) = (request, &response)
+            && let Some(scope) = help::scope_of(masks)
+        {
+            out.push(Effect::Fact(Fact::BlindedLeft { to, scope, sealed: sealed.to_vec() }));
+        }
+        Some(response.map(|response| Answer::Now(response, None)))
     }
 
     /// Bytes for the repair of another site.

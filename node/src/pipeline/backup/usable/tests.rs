@@ -22,6 +22,7 @@ fn entry(sites: std::ops::Range<usize>, data_shards: u8) -> Database {
         writers: vec![Keypair::generate(&mut crate::entropy::rng()).public()],
         stripe_bytes: 1 << 20,
         quota_bytes: 1 << 30,
+        rpo_seconds: None,
     }
 }
 

@@ -9,16 +9,17 @@ use shard_codec::{CodingParameters, Digest, Reference};
 
 use crate::audit::answer;
 use crate::catalog;
-use crate::document::{Challenge, Stripe};
+use crate::document::{Challenge, MaskDealing, Stripe};
 use crate::evidence::ShardName;
 use crate::fixture::{NOW, SITES, Snapshot, State, database, rng};
 use crate::host::{Input, Machines, Pace};
 use crate::ledger::{DatabaseLedger, assess};
 use crate::machine::{Announcement, Event, Output, Record, SiteKeys, Ticket};
 use crate::repair::{self, Job, Outcome, helper_read};
+use crate::share_recovery::help;
 use crate::signature::Signed;
 use crate::timestamp::Timestamp;
-use crate::wire::{Request, Response};
+use crate::wire::{Refusal, Request, Response};
 
 /// What a site does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) enum Lie {
     WrongBytes,
     /// The same, and does not answer challenges.
     Silence,
+    /// Seals nonsense to the other helpers as its masks, and signs it.
+    WrongMasks,
 }
 
 pub(super) struct Node {
@@ -165,6 +168,9 @@ impl Mesh {
         if let Request::Audit(challenge) = request {
             return self.answer_audit(target, challenge);
         }
+        if let Request::DealMasks { .. } | Request::BlindShares { .. } = request {
+            return Some(self.help_with_shares(asker, target, request).unwrap_or_else(Response::Refused));
+        }
         let Request::Columns { database, stripe_number, shard_index, root, .. } = request else {
             unreachable!("not asked by a machine")
         };
@@ -177,6 +183,42 @@ impl Mesh {
         }
     }
 
+    /// What `target` answers when it is asked to help with the recovery of shares.
+    pub(super) fn help_with_shares(
+        &mut self,
+        asker: usize,
+        target: usize,
+        request: &Request,
+    ) -> Result<Response, Refusal> {
+        let (node, keys, rng) = (&self.nodes[target], &self.state.sites[target], &mut self.rng);
+        let (caller, catalog) = (&self.state.sites[asker].name, &node.machines.catalog);
+        let response = if let Request::DealMasks { scope } = request {
+            help::deal_masks(caller, scope.clone(), catalog, keys, rng)
+        } else {
+            let Request::BlindShares { masks } = request else { panic!("{} is no help", request.name()) };
+            help::blind_shares(caller, masks, catalog, keys, rng)
+        }?;
+        Ok(match (node.lie, response) {
+            (Some(Lie::WrongMasks), Response::Masks { dealing, mut parts }) => {
+                let mut dealing = Signed::<MaskDealing>::decode(&dealing).unwrap().document().clone();
+                parts.iter_mut().for_each(|part| part[1_130] ^= 1);
+                dealing.part_digests = parts.iter().map(|part| Digest::of(part)).collect();
+                Response::Masks { dealing: Signed::sign_new(dealing, &keys.identity).unwrap().encode().into(), parts }
+            }
+            (Some(Lie::WrongBytes), Response::BlindedShares { mut sealed }) => {
+                sealed[1_130] ^= 1;
+                Response::BlindedShares { sealed }
+            }
+            (_, response) => response,
+        })
+    }
+
+    /// The site loses its shares, and nothing else.
+    pub(super) fn lose_shares(&mut self, index: usize) {
+        self.nodes[index].records.retain(|(kind, _key), _record| *kind != crate::machine::RecordKind::Share);
+        self.restart(index);
+    }
+
     fn answer_audit(&self, target: usize, challenge: &Challenge) -> Option<Response> {
         let (node, keys) = (&self.nodes[target], &self.state.sites[target]);
         let range = match answer::range_of(challenge, &node.machines.catalog, keys) {
@@ -186,7 +228,7 @@ impl Mesh {
         let proof = match node.lie {
             None => node.store.get(&challenge.root).map(|shard| prove_range(shard, range).unwrap()),
             Some(Lie::WrongBytes) => Some(vec![0; 16_384]),
-            Some(Lie::Silence) => return None,
+            Some(Lie::Silence | Lie::WrongMasks) => return None,
         };
         let signed = answer::sign(self.now, challenge.clone(), proof, &node.machines.catalog, keys).unwrap();
         Some(Response::Audited(signed.encode().into()))
