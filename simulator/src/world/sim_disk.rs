@@ -80,20 +80,21 @@ impl Disk {
         true
     }
 
-    /// The transaction is on the disk.
+    /// The transaction is on the disk; returns what it was.
     ///
     /// # Errors
     /// A record is there already with other bytes: the state file refuses it, and the process stops.
-    pub fn sync(&mut self) -> Result<(), Record> {
+    pub fn sync(&mut self) -> Result<Vec<Record>, Record> {
         for record in &self.unsynced {
             let held = self.records.get(&(record.kind, record.key.clone()));
             if !record.kind.is_replaced() && held.is_some_and(|held| *held != record.value) {
                 return Err(record.clone());
             }
         }
-        let synced = std::mem::take(&mut self.unsynced).into_iter();
-        self.records.extend(synced.map(|record| ((record.kind, record.key), record.value)));
-        Ok(())
+        let synced = std::mem::take(&mut self.unsynced);
+        let entries = synced.iter().cloned().map(|record| ((record.kind, record.key), record.value));
+        self.records.extend(entries);
+        Ok(synced)
     }
 
     /// Begins to write a shard.
@@ -182,11 +183,13 @@ impl Disk {
         }
     }
 
-    /// The power fails: of each write under way, all is there or nothing that counts.
-    pub fn crash(&mut self, torn: f64, stream: &mut Stream) {
+    /// The power fails: of each write under way, all is there or nothing that counts. Returns the records of the
+    /// transaction, if it is there.
+    pub fn crash(&mut self, torn: f64, stream: &mut Stream) -> Vec<Record> {
+        let mut synced = Vec::new();
         if !self.unsynced.is_empty() && stream.chance(torn) {
             // What conflicts with an older record would have stopped the process; here it is simply not there.
-            let _conflict = self.sync();
+            synced = self.sync().unwrap_or_default();
         }
         self.unsynced.clear();
         for write in self.incoming.keys().copied().collect::<Vec<_>>() {
@@ -195,5 +198,6 @@ impl Disk {
             }
         }
         self.incoming.clear();
+        synced
     }
 }

@@ -110,7 +110,6 @@ enum Job {
 #[derive(Debug)]
 struct Syncing {
     outputs: Vec<Output>,
-    records: Vec<Record>,
     origin: Origin,
 }
 
@@ -285,8 +284,12 @@ impl SimSite {
     /// The process dies; what was not synced is there or not.
     pub fn crash(&mut self, torn: f64, stream: &mut Stream, why: &'static str, out: &mut Vec<Effect>) {
         if self.process.take().is_some() {
-            self.disk.crash(torn, stream);
+            let synced = self.disk.crash(torn, stream);
             out.push(Effect::Trace(TraceEvent::Crashed { why }));
+            // The site will find it on its disk: whoever judges must know of it as of everything else that is there.
+            if !synced.is_empty() {
+                out.push(Effect::Fact(Fact::Synced(synced)));
+            }
             out.push(Effect::Fact(Fact::Crashed));
         }
     }
@@ -370,27 +373,31 @@ impl SimSite {
         if records.is_empty() {
             return self.carry_out(now, origin, outputs, out);
         }
-        if !self.disk.begin(records.clone()) {
+        if !self.disk.begin(records) {
+            process.queue.clear(); // nothing more is done on what is not kept
             return out.push(Effect::Exit("cannot keep the site's state: disk full"));
         }
         let at = now.plus_us(self.sync_us * self.disk.slowness);
         out.push(Effect::Wake { at, wake: Wake::Synced });
         #[cfg(feature = "planted-bugs")]
         if protocol::planted::is_planted(protocol::planted::Bug::ReplyBeforeSync) {
-            process.syncing = Some(Syncing { outputs: Vec::new(), records, origin: Origin::Nobody });
+            process.syncing = Some(Syncing { outputs: Vec::new(), origin: Origin::Nobody });
             return self.carry_out(now, origin, outputs, out);
         }
-        process.syncing = Some(Syncing { outputs, records, origin });
+        process.syncing = Some(Syncing { outputs, origin });
     }
 
     fn synced(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let Some(Syncing { outputs, records, origin }) = self.process.as_mut().and_then(|p| p.syncing.take()) else {
+        let Some(Syncing { outputs, origin }) = self.process.as_mut().and_then(|p| p.syncing.take()) else {
             return;
         };
-        if let Err(record) = self.disk.sync() {
-            out.push(Effect::Fact(Fact::Conflict(record)));
-            return out.push(Effect::Exit("a record exists with other bytes"));
-        }
+        let records = match self.disk.sync() {
+            Ok(records) => records,
+            Err(record) => {
+                out.push(Effect::Fact(Fact::Conflict(record)));
+                return out.push(Effect::Exit("a record exists with other bytes"));
+            }
+        };
         out.push(Effect::Trace(TraceEvent::synced(&records)));
         out.push(Effect::Fact(Fact::Synced(records)));
         self.carry_out(now, origin, outputs, out);

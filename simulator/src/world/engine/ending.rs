@@ -58,9 +58,8 @@ impl World<'_> {
             }
         }
         // In case that nobody was there when officials signed it.
-        let charter = self.cast.chain.newest().encode();
         if let Some(node) = self.member_that_is_up() {
-            self.hand_charter(node, &charter);
+            self.hand_chain(node);
         }
         if !self.home_lost {
             self.start_home();

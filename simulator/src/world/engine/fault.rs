@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use protocol::document::Selector;
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::Announcement;
+use protocol::signature::Signed;
 
 use super::{Event, World, name_of_action};
 use crate::world::adversary::Liar;
@@ -212,12 +213,12 @@ impl World<'_> {
     fn replace_site(&mut self, gone: &SiteName, by: &SiteName) {
         let Some(node) = self.cast.node_of(by) else { return };
         match self.cast.replace_site(gone, node) {
-            Ok(signed) => {
+            Ok(_newest) => {
                 if let Some(site) = self.sites.get_mut(node.index()) {
                     site.give_charters(self.cast.chain.clone());
                 }
                 self.start_site(node);
-                self.adopt(&signed.encode());
+                self.adopt();
             }
             Err(why) => self.trace(self.home_node(), &TraceEvent::Said(format!("{gone} is not replaced: {why}"))),
         }
@@ -225,10 +226,10 @@ impl World<'_> {
 
     fn replace_writer(&mut self, database: &DatabaseName) {
         match self.cast.replace_writer(database) {
-            Ok(signed) => {
+            Ok(_newest) => {
                 let key = self.cast.writer(database, self.cast.writer_number(database));
                 self.home.disk.borrow_mut().writers.insert(database.clone(), key.into());
-                self.adopt(&signed.encode());
+                self.adopt();
                 // Only what the new writer signs vouches for what the old one did.
                 self.publish(database);
             }
@@ -236,12 +237,19 @@ impl World<'_> {
         }
     }
 
-    /// An operator hands a charter to one member; if that is down, to the next.
-    fn adopt(&mut self, charter: &[u8]) {
+    /// The officials' file goes to home, and by an operator to one member; if that is down, to the next.
+    fn adopt(&mut self) {
         self.home.disk.borrow_mut().chain = self.cast.chain.clone();
         // Nobody is there: it is handed over when everything is mended.
         if let Some(node) = self.member_that_is_up() {
-            self.hand_charter(node, charter);
+            self.hand_chain(node);
+        }
+    }
+
+    /// A charter file has every version, the oldest first: who missed one takes it with the next.
+    pub(super) fn hand_chain(&mut self, node: NodeId) {
+        for charter in self.cast.chain.iter().skip(1).map(Signed::encode).collect::<Vec<_>>() {
+            self.hand_charter(node, &charter);
         }
     }
 
@@ -251,7 +259,7 @@ impl World<'_> {
         liveness::members(&scene).find(|site| site.process.is_some()).map(|site| site.node)
     }
 
-    pub(super) fn hand_charter(&mut self, node: NodeId, charter: &[u8]) {
+    fn hand_charter(&mut self, node: NodeId, charter: &[u8]) {
         let announcement = Announcement::Charter(charter.to_vec().into());
         self.at_site(node, |site, now, out| site.hand_over(now, announcement, out));
     }
@@ -294,7 +302,7 @@ impl World<'_> {
                 let recipient = crate::world::recipient::Recipient::new(&mut self.adversary);
                 let order = recipient.order(state, database, Selector::Latest, self.now, &mut self.adversary);
                 self.chronicle.pretenders.insert(recipient.identity.public());
-                let digest = protocol::signature::Signed::draft(order.clone()).map(|draft| draft.digest());
+                let digest = Signed::draft(order.clone()).map(|draft| draft.digest());
                 let Ok(order) = enemy::padded(order, captured, quorum) else { return };
                 let Ok(digest) = digest else { return };
                 let captors = Captors {

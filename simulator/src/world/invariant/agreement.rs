@@ -9,6 +9,8 @@ use protocol::machine::{Record, RecordKind};
 use protocol::signature::Signed;
 use shard_codec::Digest;
 
+use super::durability::record_key;
+use super::liveness::members;
 use super::{Fact, Invariant, Scene};
 use crate::world::trace::NodeId;
 
@@ -24,6 +26,10 @@ impl Invariant for Agreement {
     }
 
     fn observe(&mut self, scene: &Scene<'_>, node: NodeId, fact: &Fact) -> Result<(), String> {
+        if let Fact::Emptied { records: true } = fact {
+            // What it kept it has kept no more, by no fault of its own: it begins anew, on whichever branch it hears of.
+            self.by_site.retain(|(site, _database, _sequence), _digest| *site != node);
+        }
         let Fact::Synced(records) = fact else { return Ok(()) };
         if scene.honest(node).is_none() {
             return Ok(());
@@ -39,13 +45,22 @@ impl Invariant for Agreement {
         Ok(())
     }
 
+    /// A branch that was kept only by sites that are gone, were emptied or replaced since is left out: no site listens to
+    /// those, so nobody who could still prove the fork has seen it. Whoever is a member must have been told of the others'.
     fn finish(&mut self, scene: &Scene<'_>) -> Result<(), String> {
-        for ((database, sequence), digests) in self.kept.iter().filter(|(_place, digests)| digests.len() > 1) {
-            let is_proven = scene.standing().any(|site| {
+        if !scene.config.asserted.liveness {
+            return Ok(());
+        }
+        for ((database, sequence), _kept) in self.kept.iter().filter(|(_place, kept)| kept.len() > 1) {
+            let key = record_key(database, *sequence);
+            let held = members(scene).filter_map(|site| site.disk.record(RecordKind::Manifest, &key));
+            let held: BTreeSet<Digest> =
+                held.filter_map(|envelope| Some(scene.chronicle.chapter_of(envelope)?.signed.digest())).collect();
+            let is_proven = members(scene).any(|site| {
                 site.disk.records(RecordKind::Fork).any(|(key, _proof)| key.starts_with(database.as_str().as_bytes()))
             });
-            if scene.config.asserted.liveness && !is_proven {
-                let count = digests.len();
+            if held.len() > 1 && !is_proven {
+                let count = held.len();
                 return Err(format!(
                     "{count} manifests of {database} {sequence} are kept, and nobody has a proof of it"
                 ));

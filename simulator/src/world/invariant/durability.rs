@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::contents::{ContentsRoot, root_context};
 use protocol::document::Manifest;
-use protocol::identifier::SiteName;
+use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::RecordKind;
 use shard_codec::sealing::open_root;
 use shard_codec::secret_sharing::reconstruct;
@@ -129,9 +129,14 @@ pub fn held_by<'a>(
     Ok(Standing { shards, data_shards, shares, threshold: usize::from(document.custody.threshold) })
 }
 
-/// Key of the record that keeps a site's share: database, zero, sequence.
+/// Key of the record that keeps a site's share.
 pub(super) fn share_key(manifest: &Manifest) -> Vec<u8> {
-    [manifest.database.as_str().as_bytes(), &[0], &manifest.sequence.to_be_bytes()].concat()
+    record_key(&manifest.database, manifest.sequence)
+}
+
+/// Key of the records that keep a manifest and a share of it: database, zero, sequence.
+pub(super) fn record_key(database: &DatabaseName, sequence: u64) -> Vec<u8> {
+    [database.as_str().as_bytes(), &[0], &sequence.to_be_bytes()].concat()
 }
 
 fn check(scene: &Scene<'_>, manifest: &Digest) -> Result<(), String> {

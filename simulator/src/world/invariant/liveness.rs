@@ -1,8 +1,9 @@
 //! Liveness: once everything is mended, all standing sites know the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::document::{Receipt, SiteState};
+use protocol::document::{Receipt, ReleaseNotice, SiteState};
+use protocol::host::Machines;
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::placement::durability;
 use protocol::release::LogEntry;
@@ -27,7 +28,7 @@ struct Head {
 struct Knowledge {
     charter: Digest,
     heads: Vec<Head>,
-    log: BTreeSet<Digest>,
+    orders: BTreeSet<Digest>,
 }
 
 /// Whether a writer of today signed the newest manifest that any member knows: without him nobody vouches for what a
@@ -57,15 +58,40 @@ fn knowledge(scene: &Scene<'_>, site: &SimSite, vouched: &BTreeSet<&DatabaseName
         let receipts = receipts.map(|signed| said(signed.document())).collect();
         Head { digest: history.head().map(Signed::digest), receipts, is_forked: false }
     };
-    let log = machines.release.log().iter().map(|entry| match entry {
-        LogEntry::Order(order) => order.digest(),
-        LogEntry::Notice(notice) => notice.digest(),
+    let orders = machines.release.log().iter().filter_map(|entry| match entry {
+        LogEntry::Order(order) => Some(order.digest()),
+        LogEntry::Notice(_) => None,
     });
     Some(Knowledge {
         charter: catalog.charters().newest().digest(),
         heads: scene.config.databases.iter().map(of_database).collect(),
-        log: log.collect(),
+        orders: orders.collect(),
     })
+}
+
+/// Whoever keeps a snapshot of that number knows of every release of it. Who keeps none takes no notice of it, which anybody
+/// could invent: he is on another branch, or nobody vouches for what he missed, and learns of it when he follows.
+fn all_hear_of_releases(members: &[&SimSite]) -> Result<(), String> {
+    let mut heard: Vec<(&SimSite, &Machines, BTreeMap<Digest, &ReleaseNotice>)> = Vec::new();
+    for site in members {
+        let Some(process) = &site.process else { continue };
+        let log = process.machines.release.log().iter();
+        let notices = log.filter_map(|entry| match entry {
+            LogEntry::Order(_) => None,
+            LogEntry::Notice(notice) => Some((notice.digest(), notice.document())),
+        });
+        heard.push((site, &process.machines, notices.collect()));
+    }
+    for (site, machines, own) in &heard {
+        let lacks = |(digest, notice): (&Digest, &&ReleaseNotice)| {
+            let history = machines.catalog.history(&notice.database);
+            history.is_some_and(|history| history.manifest(notice.sequence).is_some()) && !own.contains_key(digest)
+        };
+        if let Some((other, ..)) = heard.iter().find(|(_other, _machines, theirs)| theirs.iter().any(lacks)) {
+            return Err(format!("{} and {} know different releases", site.keys.name, other.keys.name));
+        }
+    }
+    Ok(())
 }
 
 /// Sites that must converge: honest, standing, and members by the newest charter.
@@ -103,6 +129,7 @@ pub fn converged(scene: &Scene<'_>) -> Result<(), String> {
         }
     }
     let members: Vec<&SimSite> = members(scene).collect();
+    all_hear_of_releases(&members)?;
     ledger::is_whole(&members, vouched.into_iter().filter(|name| !forked.contains(name)))
 }
 
@@ -114,7 +141,7 @@ fn difference(one: &Knowledge, other: &Knowledge) -> Option<&'static str> {
     if one.heads != other.heads {
         return Some("receipts");
     }
-    (one.log != other.log).then_some("releases")
+    (one.orders != other.orders).then_some("orders")
 }
 
 /// Whether home can make the next snapshot durable with the standing members alone. If not, it says so and waits for
