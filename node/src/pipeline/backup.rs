@@ -2,6 +2,7 @@
 
 mod publish;
 mod seal;
+mod served_wrongly;
 mod undelivered;
 mod usable;
 

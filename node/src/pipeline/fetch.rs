@@ -82,6 +82,7 @@ struct Standing {
 /// Reads from a set of sites.
 pub struct Fetcher {
     sources: BTreeMap<SiteName, Source>,
+    wrong: Mutex<BTreeSet<(SiteName, Digest)>>,
 }
 
 impl Fetcher {
@@ -94,7 +95,8 @@ impl Fetcher {
             streams: Semaphore::new(STREAMS_PER_SITE),
             standing: Mutex::new(Standing::default()),
         };
-        Self { sources: links.iter().map(|(name, link)| (name.clone(), source(link))).collect() }
+        let sources = links.iter().map(|(name, link)| (name.clone(), source(link))).collect();
+        Self { sources, wrong: Mutex::default() }
     }
 
     /// What each site did wrong in this run.
@@ -102,6 +104,12 @@ impl Fetcher {
     pub fn faults(&self) -> BTreeMap<SiteName, Vec<String>> {
         let faults = self.sources.iter().map(|(name, source)| (name.clone(), source.standing().faults));
         faults.filter(|(_name, faults)| !faults.is_empty()).collect()
+    }
+
+    /// Shards that a site served wrongly in this run, by their roots.
+    #[must_use]
+    pub fn wrong(&self) -> BTreeSet<(SiteName, Digest)> {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Bytes that each site served in this run.
@@ -207,6 +215,7 @@ impl Fetcher {
         let bytes = bytes.map_err(|error| source.blame(&error.to_string()))?;
         UncheckedShard::new(index, bytes).verify(&root).map_err(|error| {
             let stripe = live.stripe.number;
+            self.wrong.lock().unwrap_or_else(PoisonError::into_inner).insert((site.clone(), root));
             source.blame(&format!("site {site} served wrong bytes for shard {index} of stripe {stripe}: {error}"))
         })
     }

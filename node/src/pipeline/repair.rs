@@ -28,18 +28,19 @@ pub enum RepairError {
     Gone(SiteName),
 }
 
-/// Remakes and stores at `site` those of `roots` that its placement gives it. Returns the bytes stored.
+/// Remakes and stores at `site` those of `roots` that its placement gives it. Returns the bytes stored; the fetcher
+/// knows who served wrong bytes.
 ///
 /// # Errors
 /// As [`RepairError`]; what was stored before stays.
 pub async fn remake_at(
     survey: &Survey,
+    fetcher: &Fetcher,
     database: &DatabaseName,
     site: &SiteName,
     roots: &[Digest],
 ) -> Result<u64, RepairError> {
     let wanted: BTreeSet<Digest> = roots.iter().copied().collect();
-    let fetcher = Fetcher::new(&survey.links);
     let link = survey.links.get(site).ok_or_else(|| RepairError::Gone(site.clone()))?;
     let mut link = link.dialer().link();
     let history = survey.catalog.history(database);
@@ -49,7 +50,7 @@ pub async fn remake_at(
     for live in stripes {
         let lacks = live.shard_at(site).is_some_and(|(_index, root)| wanted.contains(&root));
         if lacks {
-            stored += remake_one(&fetcher, &mut link, database, &live).await?;
+            stored += remake_one(fetcher, &mut link, database, &live).await?;
         }
     }
     Ok(stored)

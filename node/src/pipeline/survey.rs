@@ -242,7 +242,10 @@ impl Survey {
     }
 
     /// The first fork up to `until` is an error.
-    fn check_forks(&self, database: &DatabaseName, until: u64) -> Result<(), SurveyError> {
+    ///
+    /// # Errors
+    /// The fork.
+    pub(super) fn check_forks(&self, database: &DatabaseName, until: u64) -> Result<(), SurveyError> {
         let forks = self.catalog.history(database).into_iter().flat_map(History::forks);
         let proven = forks.filter_map(|proof| proof.verify(self.catalog.charters()).ok());
         let first = proven.min_by_key(|fork| fork.sequence);

@@ -1,5 +1,7 @@
 //! One writer, two histories: shown by everybody, resolved by nobody.
 
+use node::fault_point::VARIABLE;
+
 use super::harness::{Plan, State, assert_same, wait_until, write_files};
 
 #[test]
@@ -55,4 +57,27 @@ fn a_fork_is_proven_by_the_sites_and_never_guessed_away() {
     state.run(&snapshots).refused_with(7);
     state.restore("before.txt", "before-again").succeeded();
     assert_same(&state.path("source"), &state.path("before-again"));
+}
+
+#[test]
+fn a_home_that_signed_what_no_site_saw_proves_the_fork_itself() {
+    let state = State::running(Plan { site_count: 4, data_shards: 2, threshold: 2, ..Plan::default() });
+    for (source, seed) in [("source", 1), ("source-a", 2), ("source-b", 3)] {
+        write_files(&state.path(source), 2, 100_000, seed);
+    }
+    state.backup("land-register", "dir:source").succeeded();
+    let copied = std::process::Command::new("cp").args(["-r", "home", "home-b"]).current_dir(state.dir.path()).status();
+    assert!(copied.unwrap().success());
+    // Home dies with its second snapshot signed and nobody told; a copy of it gives that number to another snapshot.
+    let died = state.backing_up("land-register", "dir:source-a", &[(VARIABLE, "outbox")]).wait();
+    assert_ne!(died.code, 0, "{}", died.stderr);
+    state.backup_at("home-b", "land-register", "dir:source-b").succeeded();
+    // The sites have one of the two, so only home can show both.
+    let error = state.backup("land-register", "dir:source-a").refused_with(7);
+    assert!(error.contains("FORK") && error.contains("sequence 2"), "{error}");
+    for index in 0..4 {
+        wait_until("the site knows of the fork", 30, || {
+            state.log_of(index).contains("ALARM: two manifests of land-register carry sequence 2")
+        });
+    }
 }

@@ -1,18 +1,22 @@
 //! Fetching shards from sites, until enough good ones are there; wrong ones are passed over.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::document::LiveStripe;
 use protocol::identifier::SiteName;
 use protocol::signature::PublicKey;
 use protocol::wire::{Request, Response};
 use shard_codec::stripe::{decode_stripe, encode_shard};
-use shard_codec::{Reference, ShardIndex, UncheckedShard, VerifiedShard};
+use shard_codec::{Digest, Reference, ShardIndex, UncheckedShard, VerifiedShard};
 
 use super::client::{Port, join_all};
 use super::home::Note;
 use super::sim_disk::Bytes;
 use super::trace::NodeId;
+
+/// Roots of shards that a site served wrongly.
+pub type Wrong = RefCell<BTreeSet<Digest>>;
 
 /// The payload of a stripe from verified shards.
 #[must_use]
@@ -28,6 +32,7 @@ pub async fn payload(
     links: &BTreeMap<SiteName, NodeId>,
     live: &LiveStripe,
     but: Option<&SiteName>,
+    wrong: &Wrong,
 ) -> Option<Vec<u8>> {
     let needed = live.layout.parameters().data_shards();
     let mut sources: Vec<(NodeId, ShardIndex)> = (0..=u8::MAX)
@@ -38,7 +43,7 @@ pub async fn payload(
     let mut shards: Vec<VerifiedShard> = Vec::new();
     while shards.len() < needed && !sources.is_empty() {
         let batch = sources.split_off(sources.len().saturating_sub(needed - shards.len()));
-        let asks = batch.iter().map(|(node, index)| shard(port, caller, *node, live, *index));
+        let asks = batch.iter().map(|(node, index)| shard(port, caller, *node, live, *index, wrong));
         shards.extend(join_all(asks).await.into_iter().flatten());
     }
     decode(live, &shards)
@@ -50,12 +55,14 @@ async fn shard(
     node: NodeId,
     live: &LiveStripe,
     index: ShardIndex,
+    wrong: &Wrong,
 ) -> Option<VerifiedShard> {
     let root = live.stripe.root(index)?;
     let (response, body) = port.call_with(node, caller, Request::Shard { root }, None).await.ok()?;
     let (Response::Body { .. }, Some(body)) = (response, body) else { return None };
     let verified = UncheckedShard::new(index, body.to_vec()).verify(&root).ok();
     if verified.is_none() {
+        wrong.borrow_mut().insert(root);
         port.note(Note::Reached("a wrong shard was thrown away"));
     }
     verified
@@ -69,8 +76,9 @@ pub async fn remake(
     live: &LiveStripe,
     site: &SiteName,
     index: ShardIndex,
+    wrong: &Wrong,
 ) -> Option<Bytes> {
-    let payload = payload(port, caller, links, live, Some(site)).await?;
+    let payload = payload(port, caller, links, live, Some(site), wrong).await?;
     port.note(Note::Reached("a shard was remade"));
     let reference = Reference::new(live.layout.parameters()).ok()?;
     encode_shard(&reference, &live.layout, &payload, index).ok().map(Into::into)

@@ -8,10 +8,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use protocol::catalog::fork::ForkProof;
 use protocol::document::{CharterChain, Database, LiveStripe, LiveStripes};
 use protocol::identifier::DatabaseName;
 use protocol::limits::PAGE_ENTRIES_MAX;
-use protocol::machine::RecordKind;
+use protocol::machine::{Announcement, RecordKind};
 use protocol::signature::{Keypair, PublicKey, Signed};
 use protocol::wire::{Request, Response};
 use shard_codec::{Digest, ShardIndex};
@@ -102,6 +103,8 @@ pub(super) struct HomeDatabase {
     failed_runs: u32,
     last_signed: Option<(u64, Digest)>,
     waiting: BTreeMap<u64, Waiting>,
+    /// Shards that a site served wrongly: its word that it holds them counts for nothing.
+    served_wrongly: BTreeSet<Digest>,
     next_stripe: u64,
 }
 
@@ -169,6 +172,7 @@ impl HomeDisk {
                         failed_runs: 0,
                         last_signed: None,
                         waiting,
+                        served_wrongly: BTreeSet::new(),
                         next_stripe: 1,
                     },
                 )
@@ -282,6 +286,9 @@ impl Home {
                 let _known = survey.catalog.learn(RecordKind::Manifest, before);
             }
         }
+        if fork_with(survey, &outbox).await {
+            return Some(Outcome::Never);
+        }
         let head = survey.head_sequence(&entry.name);
         if sequence != head && sequence != head + 1 {
             if sequence < head {
@@ -378,7 +385,8 @@ impl Home {
             let roots: Vec<Digest> = candidates.iter().filter_map(|live| live.stripe.root(index)).collect();
             Some(lacks(survey, node, roots))
         });
-        let lacking: BTreeSet<Digest> = join_all(asks).await.into_iter().flatten().collect();
+        let mut lacking: BTreeSet<Digest> = join_all(asks).await.into_iter().flatten().collect();
+        lacking.extend(self.with(&entry.name, |home| home.served_wrongly.clone()).unwrap_or_default());
         let total = entry.placement.len();
         let can_be_put_together = |live: &&&LiveStripe| {
             let roots = live.stripe.roots.chunks_exact(32).filter_map(|root| root.try_into().ok());
@@ -387,6 +395,21 @@ impl Home {
         };
         candidates.iter().filter(can_be_put_together).map(|live| live.stripe.number).collect()
     }
+}
+
+/// Whether the sites show another manifest of this number than home has signed; they all learn of it then.
+async fn fork_with(survey: &mut Survey, outbox: &SealedSnapshot) -> bool {
+    let (database, sequence) = (&outbox.manifest.document().database, outbox.sequence());
+    let shown = survey.catalog.history(database).and_then(|history| history.manifest(sequence));
+    let Some(shown) = shown.filter(|shown| shown.digest() != outbox.digest()) else { return false };
+    let proof = ForkProof::of(shown, &outbox.manifest).encode();
+    if survey.catalog.learn(RecordKind::Fork, &proof).is_err() {
+        return false;
+    }
+    let request = Request::Announce(Announcement::Fork(proof.into()));
+    // What is not spread is asked for.
+    let _told = join_all(survey.links.values().map(|node| survey.call(*node, request.clone()))).await;
+    true
 }
 
 async fn lacks(survey: &Survey, node: NodeId, roots: Vec<Digest>) -> Vec<Digest> {

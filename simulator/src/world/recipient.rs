@@ -178,7 +178,9 @@ impl Restore {
         let mut payloads = BTreeMap::new();
         for one in live.iter() {
             let caller = self.recipient.identity.public();
-            if let Some(payload) = fetch::payload(&self.port, caller, &survey.links, one, None).await {
+            if let Some(payload) =
+                fetch::payload(&self.port, caller, &survey.links, one, None, &fetch::Wrong::default()).await
+            {
                 payloads.insert(one.stripe.number, payload);
             }
         }

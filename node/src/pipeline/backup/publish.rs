@@ -3,9 +3,10 @@
 //! Before the first site hears of a manifest it lies in home's outbox, with the sealed shares: the key is gone by
 //! then, so shares that were lost could not be dealt again. The outbox holds nothing that opens anything at home.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures::future::join_all;
+use protocol::catalog::fork::ForkProof;
 use protocol::document::{Database, Manifest};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX};
@@ -16,9 +17,10 @@ use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
 use super::seal::SealedSnapshot;
-use super::{BackupContext, BackupError, Published, undelivered};
+use super::{BackupContext, BackupError, Published, served_wrongly, undelivered};
 use crate::machine_state::{self, AppendError};
 use crate::network::{CallError, Link};
+use crate::pipeline::fetch::Fetcher;
 use crate::pipeline::repair;
 use crate::pipeline::survey::{SiteCondition, Survey, documents, list};
 
@@ -52,6 +54,10 @@ pub(super) async fn deliver_outbox(
             let _known = survey.catalog.learn(RecordKind::Manifest, before);
         }
     }
+    if let Some(proof) = fork_with(survey, &entry.name, &manifest) {
+        spread_fork(survey, &proof).await;
+        survey.check_forks(&entry.name, sequence)?;
+    }
     let head = survey.head_sequence(&entry.name);
     if sequence == head || sequence == head + 1 {
         let published = publish_kept(context, survey, entry, &snapshot, BTreeMap::new()).await?;
@@ -67,6 +73,28 @@ pub(super) async fn deliver_outbox(
         context.state.append_and_deliver(&[], &[&key])?;
     }
     Ok(None)
+}
+
+/// The proof, if the sites show another manifest of this number than home has signed: somebody else signs with a key of
+/// the writer, or did before it was replaced. Nobody but home can show both.
+fn fork_with(survey: &mut Survey, database: &DatabaseName, signed: &Signed<Manifest>) -> Option<Vec<u8>> {
+    let shown = survey.catalog.history(database)?.manifest(signed.document().sequence)?;
+    if shown.digest() == signed.digest() {
+        return None;
+    }
+    let proof = ForkProof::of(shown, signed).encode();
+    survey.catalog.learn(RecordKind::Fork, &proof).ok().map(|()| proof)
+}
+
+/// Every site learns of a fork.
+async fn spread_fork(survey: &mut Survey, proof: &[u8]) {
+    let calls = survey.links.values_mut().map(|link| async {
+        let announcement = Announcement::Fork(proof.to_vec().into());
+        if let Err(error) = link.call(&Request::Announce(announcement)).await {
+            tracing::debug!(%error, "the proof of a fork was not spread; the sites ask each other");
+        }
+    });
+    join_all(calls).await;
 }
 
 /// The manifests of the newest snapshots that are not durable, oldest first. Whoever shows them today may be gone for
@@ -138,7 +166,8 @@ async fn publish_kept(
             }
         }
     }
-    heal(survey, entry, snapshot, lacking, &mut missing).await;
+    let wrong = heal(survey, entry, snapshot, lacking, &mut missing).await;
+    served_wrongly::remember(context, &entry.name, wrong)?;
     spread_receipts(survey, &entry.name, sequence).await;
     undelivered::strike_off(context, survey, &entry.name, sequence)?;
     Ok(count(context, survey, entry, &manifest, missing)?)
@@ -285,19 +314,21 @@ fn learn_receipt(survey: &mut Survey, receipt: Option<&[u8]>) {
 }
 
 /// Sites that were off for a while lack shards of stripes stored before: remake them, and ask for the receipt again.
+/// Gives the shards that others served wrongly meanwhile.
 async fn heal(
     survey: &mut Survey,
     entry: &Database,
     snapshot: &SealedSnapshot,
     lacking: BTreeMap<SiteName, Vec<Digest>>,
     missing: &mut BTreeMap<SiteName, String>,
-) {
+) -> BTreeSet<(SiteName, Digest)> {
+    let fetcher = Fetcher::new(&survey.links);
     for (site, roots) in lacking {
         if missing.contains_key(&site) {
             continue; // it failed in this run: a full disk does not heal
         }
         let lacks = roots.len();
-        match repair::remake_at(survey, &entry.name, &site, &roots).await {
+        match repair::remake_at(survey, &fetcher, &entry.name, &site, &roots).await {
             Ok(bytes) => tracing::info!(%site, lacks, bytes, "remade the shards it lacked"),
             Err(error) => {
                 missing.insert(site, format!("lacks {lacks} shards of earlier stripes: {error}"));
@@ -310,6 +341,7 @@ async fn heal(
             Err(error) => drop(missing.insert(site, error.to_string())),
         }
     }
+    fetcher.wrong()
 }
 
 /// Every site learns who else holds the snapshot: the redundancy ledger, and what `latest` means, hang on it.

@@ -10,7 +10,7 @@ use protocol::limits::PAGE_ENTRIES_MAX;
 use protocol::wire::{Request, Response};
 use shard_codec::Digest;
 
-use super::{BackupContext, BackupError};
+use super::{BackupContext, BackupError, served_wrongly};
 use crate::chunk_index::{StripeRecord, StripeState};
 use crate::machine_state::{Record, RecordKind};
 use crate::network::{CallError, Link};
@@ -74,7 +74,11 @@ pub(super) async fn usable_stripes(
             stale.push(number);
         }
     }
-    let lacking = ask_what_lacks(survey, entry, &stored).await;
+    let mut lacking = ask_what_lacks(survey, entry, &stored).await;
+    let wrong = served_wrongly::recall(context, &entry.name)?;
+    for (site, roots) in &wrong {
+        lacking.entry(site.clone()).or_default().extend(roots);
+    }
     let lost: Vec<u64> =
         stored.iter().filter(|(_number, roots)| is_lost(roots, entry, &lacking)).map(|(number, _)| *number).collect();
     let lost_count = lost.iter().filter(|number| live.get(**number).is_some()).count();
@@ -83,6 +87,8 @@ pub(super) async fn usable_stripes(
     }
     stored.retain(|number, _roots| !lost.contains(number));
     index.forget_stripes(&[stale, lost].concat())?;
+    let kept = stored.values().flatten().filter_map(|root| *root).collect();
+    served_wrongly::forget_others(context, &entry.name, &wrong, &kept)?;
     Ok(Usable { numbers: stored.into_keys().collect(), lost_count })
 }
 

@@ -14,7 +14,7 @@ use super::seal::{SealedSnapshot, Waiting};
 use super::{Home, Note, Outcome, Place, not_yet, put};
 use crate::world::client::survey::Survey;
 use crate::world::client::{CallError, Port, join_all};
-use crate::world::fetch::remake;
+use crate::world::fetch::{Wrong, remake};
 use crate::world::trace::NodeId;
 
 /// Manifests given to a site that is behind, in one message.
@@ -192,6 +192,7 @@ async fn heal(
     lacking: BTreeMap<SiteName, Vec<Digest>>,
 ) {
     let database = snapshot.manifest.document().database.clone();
+    let wrong = Wrong::default();
     for (site, roots) in lacking {
         let Some(node) = survey.links.get(&site).copied() else { continue };
         let history = survey.catalog.history(&database).into_iter();
@@ -201,7 +202,7 @@ async fn heal(
             let Some((index, root)) = live.shard_at(&site).filter(|(_index, root)| roots.contains(root)) else {
                 continue;
             };
-            let Some(bytes) = remake(&home.port, caller, &survey.links, live, &site, index).await else {
+            let Some(bytes) = remake(&home.port, caller, &survey.links, live, &site, index, &wrong).await else {
                 healed = false;
                 continue;
             };
@@ -215,6 +216,10 @@ async fn heal(
         if let Ok((receipt, _lacks)) = hand_over(&home.port, caller, node, snapshot, share, &[]).await {
             learn_receipt(survey, receipt.as_deref());
         }
+    }
+    let wrong = wrong.into_inner();
+    if !wrong.is_empty() {
+        home.keep(&database, |home| home.served_wrongly.extend(wrong)).await;
     }
 }
 
