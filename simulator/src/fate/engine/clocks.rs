@@ -28,7 +28,7 @@ pub(crate) const NEVER: f64 = f64::MAX;
 const NOBODY: u64 = u64::MAX;
 
 /// Two lines of cache and no more.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 #[repr(align(128))]
 struct Block([u64; WIDTH]);
 
@@ -82,6 +82,23 @@ impl<const LEVELS: usize> Clocks<LEVELS> {
         });
         let first = Contestant { time: never(0), clock: 0 };
         Self { levels, tops: std::array::from_fn(never), has_tops: blocks > 1, first }
+    }
+
+    /// None of them rings.
+    pub(crate) fn silence(&mut self) {
+        let never = std::array::from_fn(|place| mark(NEVER.to_bits(), place));
+        self.levels.iter_mut().for_each(|level| level.blocks.fill(Block(never)));
+        self.tops = std::array::from_fn(|place| mark(NEVER.to_bits(), place));
+        self.first.time = mark(NEVER.to_bits(), 0);
+    }
+
+    /// Shows what the other clocks of as many show.
+    pub(crate) fn follow(&mut self, other: &Self) {
+        for (level, other) in self.levels.iter_mut().zip(&other.levels) {
+            level.blocks.clone_from(&other.blocks);
+            level.winners.clone_from(&other.winners);
+        }
+        (self.tops, self.first) = (other.tops, other.first);
     }
 
     /// Sets one clock; one that there is no place for never rings.
