@@ -451,7 +451,7 @@ enum Part {
 
 fn part_of(row: &Row) -> Part {
     match row.id.as_bytes()[0] {
-        b'A' | b'B' | b'L' | b'O' => Part::Stripes,
+        b'A' | b'B' | b'L' | b'N' | b'O' => Part::Stripes,
         b'K' | b'R' => Part::Frontier,
         _ => Part::Others,
     }
