@@ -1,5 +1,6 @@
-//! How fast protocol mode is: messages per second of nine machines that only keep each other up to date, and of a whole
-//! run drawn from a seed.
+//! How fast protocol mode is: messages per second of nine machines that only ask each other whether they know the same,
+//! which is the rate of the engine; a quiet hour of nine that also audit each other and look through what they hold, in
+//! which signatures are what takes time; and whole runs drawn from seeds.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use simulator::world::config::{
@@ -7,8 +8,10 @@ use simulator::world::config::{
 };
 use simulator::world::{Config, run};
 
-/// Nine sites, one snapshot, and then an hour in which nothing happens.
-fn quiet_hour(encode_messages: bool) -> Config {
+const HOUR_MS: u64 = 3_600_000;
+
+/// Nine sites, one snapshot, and then a time in which nothing happens.
+fn quiet(heal_at_ms: u64, pace: PaceConfig, encode_messages: bool) -> Config {
     let site = |(index, jurisdiction): (usize, &&str)| SiteConfig {
         name: format!("site-{index}").parse().expect("letters, digits and '-'"),
         jurisdiction: (*jurisdiction).to_owned(),
@@ -22,12 +25,12 @@ fn quiet_hour(encode_messages: bool) -> Config {
         seed: 1,
         officials: 5,
         quorum: 3,
-        heal_at_ms: 3_600_000,
+        heal_at_ms,
         converge_within_ms: 60_000,
         encode_messages,
         asserted: Asserted::default(),
         planted_bug: None,
-        pace: PaceConfig::default(),
+        pace,
         network: NetworkConfig::default(),
         disk: DiskConfig::default(),
         clock: ClockConfig::default(),
@@ -38,17 +41,37 @@ fn quiet_hour(encode_messages: bool) -> Config {
     }
 }
 
-fn steady_state(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("nine machines, one hour");
-    group.sample_size(10);
-    for (name, encode_messages) in [("typed messages", false), ("through the wire format", true)] {
-        let config = quiet_hour(encode_messages);
-        let report = run(&config, &mut ()).expect("a config that can be run");
-        assert_eq!(report.violation, None);
-        group.throughput(Throughput::Elements(report.messages));
-        group.bench_function(name, |bencher| bencher.iter(|| run(&config, &mut ())));
+/// Sites that look after what they hold once a day: all that they do is to ask each other what is new. A question and
+/// its answer are cheap, and there are 200,000 of them in a day.
+fn once_a_day() -> PaceConfig {
+    const DAY_MS: u32 = 86_400_000;
+    PaceConfig {
+        tick_ms: DAY_MS,
+        audit_interval_ms: DAY_MS,
+        report_interval_ms: DAY_MS,
+        sweep_interval_ms: DAY_MS,
+        scrub_interval_ms: DAY_MS,
+        ..PaceConfig::default()
     }
-    group.finish();
+}
+
+fn nine_machines(criterion: &mut Criterion) {
+    for (title, hours, pace, messages_min) in [
+        ("nine machines that only compare, five days", 120, once_a_day(), 1_000_000),
+        ("nine machines that look after all, one hour", 1, PaceConfig::default(), 10_000),
+    ] {
+        let mut group = criterion.benchmark_group(title);
+        group.sample_size(10);
+        for (name, encode_messages) in [("typed messages", false), ("through the wire format", true)] {
+            let config = quiet(hours * HOUR_MS, pace, encode_messages);
+            let report = run(&config, &mut ()).expect("a config that can be run");
+            assert_eq!(report.violation, None);
+            assert!(report.messages > messages_min, "{} messages", report.messages);
+            group.throughput(Throughput::Elements(report.messages));
+            group.bench_function(name, |bencher| bencher.iter(|| run(&config, &mut ())));
+        }
+        group.finish();
+    }
 }
 
 fn seeds(criterion: &mut Criterion) {
@@ -62,5 +85,5 @@ fn seeds(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, steady_state, seeds);
+criterion_group!(benches, nine_machines, seeds);
 criterion_main!(benches);

@@ -47,7 +47,7 @@ pub(crate) enum Work {
 }
 
 /// A site at one moment. Times are years; [`NEVER`] where nothing is due.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct SiteState {
     loss_at: f64,
     outage_at: f64,
@@ -227,20 +227,20 @@ impl<'p, const LEVELS: usize, const HELD: bool> World<'p, LEVELS, HELD> {
         self.refresh_waits = false;
         (self.lost_at, self.disclosed_at) = (NEVER, NEVER);
         self.service = service::Service::default();
+        self.clocks.silence();
         for place in 0..self.sites.len() {
             self.sites[place] = SiteState::new();
             self.begin(place);
-            self.arm(place);
+            if self.sites[place].next() < NEVER {
+                self.arm(place);
+            }
         }
         for place in 0..self.strikes.len() {
             self.reset_strike(place);
         }
-        self.set_other(AUDIT, NEVER);
-        self.set_other(REFRESH, NEVER);
         let theft = plan.model.writer.map_or(0.0, |writer| writer.stolen_per_year);
         let theft = self.after_rate(theft);
         self.set_other(WRITER, theft);
-        self.set_other(RESTORE, NEVER);
     }
 
     /// A site stands here, whole: its clocks start.

@@ -173,7 +173,7 @@ impl<'p, const LEVELS: usize> Walker<'p, LEVELS> {
     /// Returns its weight, times that of the plan so far (`outer`), if it reaches the target by the horizon, and zero
     /// otherwise.
     fn leave(&mut self, outer: f64, begins: Option<f64>) -> f64 {
-        self.walk.clone_from(&self.main);
+        self.walk.follow(&self.main);
         let mut weight = 1.0;
         if let Some(at) = begins {
             look(&self.walk, self.target, &mut self.next);

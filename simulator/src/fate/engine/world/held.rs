@@ -35,6 +35,59 @@ pub(crate) enum Way {
 }
 
 impl<const LEVELS: usize> World<'_, LEVELS, true> {
+    /// Stands where another of the same plan stands. Every walk begins with it, so what is allocated is used again.
+    pub(crate) fn follow(&mut self, other: &Self) {
+        // All fields by name: a new one is not forgotten. What is counted and what is only noted on the way stays.
+        let Self {
+            plan: _,
+            tally: _,
+            chosen: _,
+            turning: _,
+            clocks,
+            draw,
+            service_draw,
+            sites,
+            strikes,
+            now,
+            shards,
+            shares,
+            shards_up,
+            shares_up,
+            homes,
+            waiting,
+            rotten,
+            known_missing,
+            running,
+            lazy_begun,
+            epoch,
+            captured_shares,
+            captured_shards,
+            open_causes,
+            due_at,
+            refresh_waits,
+            lost_at,
+            disclosed_at,
+            lost_by,
+            disclosed_by,
+            service,
+        } = other;
+        self.clocks.follow(clocks);
+        (self.draw, self.service_draw) = (draw.clone(), service_draw.clone());
+        self.sites.clone_from(sites);
+        self.strikes.clone_from(strikes);
+        (self.now, self.homes, self.service) = (*now, *homes, service.clone());
+        (self.shards, self.shares, self.shards_up, self.shares_up) = (*shards, *shares, *shards_up, *shares_up);
+        self.waiting.clone_from(waiting);
+        self.rotten.clone_from(rotten);
+        (self.known_missing, self.running, self.lazy_begun) = (*known_missing, *running, *lazy_begun);
+        (self.epoch, self.captured_shares, self.captured_shards) = (*epoch, *captured_shares, *captured_shards);
+        self.open_causes.clone_from(open_causes);
+        (self.due_at, self.refresh_waits) = (*due_at, *refresh_waits);
+        (self.lost_at, self.disclosed_at) = (*lost_at, *disclosed_at);
+        self.lost_by.clone_from(lost_by);
+        self.disclosed_by.clone_from(disclosed_by);
+    }
+
     /// Every held hazard that can come now, with its rate per year and its way.
     #[inline]
     pub(crate) fn held(&self, target: Target, mut tell: impl FnMut(Held, f64, Way)) {
