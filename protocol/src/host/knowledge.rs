@@ -32,7 +32,7 @@ impl Machines {
     #[must_use]
     pub fn digest(&self, database: Option<&DatabaseName>) -> Digest {
         match database {
-            None => digest_of_summary(&self.summary(None)),
+            None => *self.digest.get_or_init(|| digest_of_summary(&self.summary(None))),
             Some(database) => {
                 let of_history = self.with_history(database, |history| history.digest(database));
                 known("database", &(of_history, self.evidence.digest(database)))

@@ -1,6 +1,9 @@
 //! The machines of one site, and which input is for which.
 
+use std::sync::OnceLock;
+
 use serde_bytes::ByteBuf;
+use shard_codec::Digest;
 
 use crate::audit::{Audit, AuditOptions};
 use crate::catalog::{self, Catalog};
@@ -29,6 +32,8 @@ pub struct Machines {
     /// Shares that are lacking here.
     pub share_recovery: ShareRecovery,
     steady: SteadyClock,
+    /// Of all that is known; empty again when anything of it changes. Every question of another site begins with it.
+    pub(super) digest: OnceLock<Digest>,
 }
 
 /// Time that never goes back and never stands still while the host's clock is set: what waits by it is not held up for as
@@ -139,6 +144,7 @@ impl Machines {
             repair: Repair::new(pace.repair),
             share_recovery: ShareRecovery::new(pace.repair.patience_ms),
             steady: SteadyClock::default(),
+            digest: OnceLock::new(),
         }
     }
 
@@ -151,6 +157,23 @@ impl Machines {
         rng: &mut impl rand::CryptoRng,
     ) -> Vec<Output> {
         let steady = self.steady.advance(now);
+        let changes = self.evidence.changes();
+        let brings_documents = matches!(input, Input::Catalog(_) | Input::Release(_));
+        let outputs = self.handle_at(now, steady, input, keys, rng);
+        if brings_documents || self.evidence.changes() != changes {
+            self.digest = OnceLock::new();
+        }
+        outputs
+    }
+
+    fn handle_at(
+        &mut self,
+        now: Timestamp,
+        steady: Timestamp,
+        input: Input,
+        keys: &SiteKeys,
+        rng: &mut impl rand::CryptoRng,
+    ) -> Vec<Output> {
         match input {
             Input::Catalog(input) => {
                 let outputs = self.catalog.handle(now, input, keys);
@@ -188,6 +211,7 @@ impl Machines {
     /// # Errors
     /// The record does not fit what is here: the state file was damaged or mixed up.
     pub fn replay(&mut self, record: &Record) -> Result<(), String> {
+        self.digest = OnceLock::new();
         match record.kind {
             RecordKind::Order | RecordKind::Notice => self.release.replay(record, &self.catalog),
             RecordKind::Inventory | RecordKind::AuditReport | RecordKind::Fault => {
