@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::document::{Manifest, Receipt};
 use crate::fixture::{NOW, SITES, name};
-use crate::host::PAUSE_MIN_MS;
+use crate::host::{Input, Machines, PAUSE_MIN_MS, Pace};
 use serde_bytes::ByteBuf;
 
 const DATABASES: [&str; 3] = ["land-register", "court-files", "population-register"];
@@ -109,6 +109,43 @@ fn one_receipt_of_an_old_snapshot_costs_a_few_small_questions() {
     assert_eq!(said.words(), ["Summary", "Summary", "ReceiptSpans", "ReceiptSpan", "ReceiptsOf"]);
     println!("one receipt of 7,000: {} bytes asked, {} answered", said.asked_bytes, said.answered_bytes);
     assert!(said.asked_bytes + said.answered_bytes < 16_000, "{said:?}");
+}
+
+/// Resident memory of this process in bytes, as Linux tells.
+fn resident_bytes() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+}
+
+#[test]
+fn a_snapshot_of_the_past_costs_kilobytes_of_memory() {
+    const SNAPSHOTS: u64 = 2_000;
+    let mut state = state();
+    let mut document = state.snapshot(None, 1).manifest.document().clone();
+    let (mut manifests, stripe): (Vec<Signed<Manifest>>, _) = (Vec::new(), document.stripes_added[0].clone());
+    for sequence in 1..=SNAPSHOTS {
+        (document.sequence, document.previous) = (sequence, manifests.last().map(Signed::digest));
+        document.stripes_added = vec![crate::document::Stripe { number: sequence, ..stripe.clone() }];
+        document.stripes_dropped = if sequence == 1 { Vec::new() } else { vec![sequence - 1] };
+        manifests.push(Signed::sign_new(document.clone(), &state.writer).unwrap());
+    }
+    let of_all = manifests.iter().flat_map(|of| (0..SITES.len()).map(move |site| (of, site)));
+    let receipts: Vec<ByteBuf> = of_all.map(|(of, site)| receipt(&state, of, site, (true, true), 0)).collect();
+    let (mut machines, mut rng) = (Machines::new(state.chain.clone(), Pace::default()), crate::fixture::rng(3));
+    let before = resident_bytes();
+    for run in manifests.chunks(100) {
+        let run = Announcement::Manifests(run.iter().map(|manifest| manifest.encode().into()).collect());
+        drop(machines.handle(NOW, Input::announced(None, run), &state.sites[0], &mut rng));
+    }
+    for batch in receipts.chunks(256) {
+        drop(machines.handle(NOW, Input::brought(None, Brought::Receipts(batch.to_vec())), &state.sites[0], &mut rng));
+    }
+    let held = resident_bytes().saturating_sub(before) / 2_000;
+    let history = machines.catalog.history(&database()).unwrap();
+    assert_eq!((history.head_sequence(), history.receipts(1_000).count()), (SNAPSHOTS, SITES.len()));
+    let bytes = manifests[9].encode().len() + SITES.len() * receipts[9].len();
+    println!("a snapshot with one stripe at 7 sites: {bytes} bytes of documents, {held} bytes of memory");
+    assert!((1_000..20_000).contains(&held), "{held} bytes");
 }
 
 /// Two receipts of one site for one snapshot, of which one says shards and one a share, or both; in either order.
