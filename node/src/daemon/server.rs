@@ -93,14 +93,21 @@ impl Server {
                 streams.join_next().await;
             }
             while streams.try_join_next().is_some() {}
-            let Some(caller) = public_key(&peer) else { continue };
-            let is_stranger = self.driver.identify(caller) == Caller::Stranger;
-            let streams_max = if is_stranger { STREAMS_PER_STRANGER_MAX } else { STREAMS_PER_PEER_MAX };
-            let peer = self.peer(caller);
-            // The caller holds one handle and every stream another: dropping the stream refuses it.
-            if Arc::strong_count(&peer) <= streams_max + 1 {
-                streams.spawn(self.clone().serve(caller, peer, stream));
+            // Nothing else is done here: the mesh drops whatever comes before this loop has come back.
+            if let Some(caller) = public_key(&peer) {
+                streams.spawn(self.clone().admit(caller, stream));
             }
+        }
+    }
+
+    /// Serves the stream, unless the peer has too many.
+    async fn admit(self: Arc<Self>, caller: PublicKey, stream: libp2p::Stream) {
+        let is_stranger = self.driver.identify(caller) == Caller::Stranger;
+        let streams_max = if is_stranger { STREAMS_PER_STRANGER_MAX } else { STREAMS_PER_PEER_MAX };
+        let peer = self.peer(caller);
+        // This task holds one handle and every stream another: dropping the stream refuses it.
+        if Arc::strong_count(&peer) <= streams_max + 1 {
+            self.serve(caller, peer, stream).await;
         }
     }
 

@@ -14,10 +14,15 @@ use protocol::wire::{Refusal, Request, Response};
 use super::frame::{self, FrameError, STALL};
 use super::mesh::{Mesh, MeshError};
 
-/// Tries of one call, the first included.
-const TRIES_MAX: u32 = 3;
-/// Pause before the second try; doubled after each.
+/// Dials of one call, the first included.
+const DIALS_MAX: u32 = 3;
+/// Streams of one call. More of them, because a site drops a stream whenever another one came at the same moment, which
+/// is often while strangers flood it.
+const STREAMS_MAX: u32 = 8;
+/// Pause before the second try; doubled after each,
 const PAUSE: Duration = Duration::from_millis(100);
+/// up to this.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// How long a whole exchange may take, however slowly the answer drips.
 struct Limits {
@@ -170,18 +175,18 @@ impl Link {
         bytes_max: usize,
     ) -> Result<(Response, Vec<u8>), CallError> {
         let mut pause = PAUSE;
-        let mut tries = 1;
+        let (mut dials, mut streams) = (1, 1);
         loop {
             let mut stream = match self.stream.take() {
                 Some(stream) => stream,
                 None => match self.dialer.open().await {
                     Ok(stream) => stream,
                     // A site under load drops a handshake now and then; one that is silent is not waited for again.
-                    Err(CallError::Unreachable { error, .. }) if tries < TRIES_MAX && error.is_quick() => {
+                    Err(CallError::Unreachable { error, .. }) if dials < DIALS_MAX && error.is_quick() => {
                         tracing::debug!(site = %self.name(), %error, "dialling again");
                         tokio::time::sleep(pause).await;
-                        pause *= 2;
-                        tries += 1;
+                        pause = (pause * 2).min(PAUSE_MAX);
+                        dials += 1;
                         continue;
                     }
                     Err(error) => return Err(error),
@@ -197,11 +202,11 @@ impl Link {
                     self.stream = Some(stream);
                     return Ok(answer);
                 }
-                Err(error @ (FrameError::Io(_) | FrameError::Closed)) if tries < TRIES_MAX => {
+                Err(error @ (FrameError::Io(_) | FrameError::Closed)) if streams < STREAMS_MAX => {
                     tracing::debug!(site = %self.name(), %error, "trying again");
                     tokio::time::sleep(pause).await;
-                    pause *= 2;
-                    tries += 1;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                    streams += 1;
                 }
                 Err(error) => return Err(CallError::Stream { site: self.name().clone(), error }),
             }
