@@ -216,6 +216,7 @@ impl Repair {
     pub fn tick(&mut self, now: Timestamp, catalog: &Catalog, evidence: &mut Evidence, keys: &SiteKeys) -> Vec<Output> {
         let mut outputs = Vec::new();
         self.sweep.tick(now, self.options.sweep_interval_ms, catalog, &keys.name, &mut outputs);
+        self.acquit(catalog, evidence, &keys.name);
         if self.ranked_at != evidence.changes() {
             self.ranked_at = evidence.changes();
             self.hurry(now, catalog, evidence, keys);
@@ -304,6 +305,19 @@ impl Repair {
         if batch.is_last {
             declaration.looked_through();
         }
+    }
+
+    /// A loss of this site's own that was proven and is mended: others see a proof of it when they ask for one, and a
+    /// site asks itself nothing.
+    fn acquit(&self, catalog: &Catalog, evidence: &mut Evidence, me: &SiteName) {
+        let is_held = |shard: &ShardName| {
+            let history = catalog.history(&shard.database);
+            let count = history.map_or(0, |history| history.kept_stripes().len());
+            self.sweep.has_seen(&shard.database, count) && !self.queue.contains(shard)
+        };
+        let of_me = evidence.faults().filter(|(_shard, fault)| fault.is_open && fault.evidence.document().site == *me);
+        let mended: Vec<ShardName> = of_me.map(|(shard, _fault)| shard.clone()).filter(is_held).collect();
+        mended.iter().for_each(|shard| evidence.close_fault(shard));
     }
 
     /// What was left to wait is begun at once when the others have lost too much meanwhile.

@@ -61,6 +61,12 @@ impl Queue {
         self.in_work
     }
 
+    /// Whether this shard is lacking.
+    #[must_use]
+    pub fn contains(&self, shard: &ShardName) -> bool {
+        self.lacks.contains_key(shard)
+    }
+
     /// What is lacking of one database.
     pub fn of_database<'a>(&'a self, database: &'a DatabaseName) -> impl Iterator<Item = &'a ShardName> {
         self.lacks
