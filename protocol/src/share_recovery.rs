@@ -215,16 +215,17 @@ impl Shelf {
         if self.whole_at == Some(counts) || now < self.retry_at {
             return false;
         }
-        let last_missing = missing_from(history, 1, me).last().map(|manifest| manifest.sequence);
-        let Some(last_missing) = last_missing else {
+        let mut missing = missing_from(history, 1, me).map(|manifest| manifest.sequence);
+        let Some(first_missing) = missing.next() else {
             (self.whole_at, self.missing_since) = (Some(counts), None);
             return false;
         };
+        let last_missing = missing.last().unwrap_or(first_missing);
         let (since, up_to) = *self.missing_since.get_or_insert((now, last_missing));
         if now < since.plus_ms(patience_ms) {
             return false;
         }
-        if missing_from(history, 1, me).next().is_none_or(|first| first.sequence > up_to) {
+        if first_missing > up_to {
             // What was waited for is here; the newer ones are waited for in their turn.
             self.missing_since = Some((now, last_missing));
             return patience_ms == 0;

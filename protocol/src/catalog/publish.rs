@@ -1,8 +1,8 @@
 //! Publishing: a writer brings a manifest and this site's share, and gets a receipt for what is on the disk.
 
+use shard_codec::Digest;
 use shard_codec::secret_sharing::{Share, verify_share};
 use shard_codec::share_sealing::{open_sealed, seal_to, sealing_context};
-use shard_codec::{Digest, ShareIndex};
 
 use crate::catalog::follow::{Standing, check_against_charter};
 use crate::catalog::run::announce;
@@ -148,8 +148,7 @@ impl Catalog {
     ) -> Result<(), String> {
         let history = self.databases.get_mut(database).ok_or("no such database")?;
         let manifest = history.manifest(sequence).ok_or("no such snapshot")?.document();
-        let (_position, index) =
-            custodian(manifest, &keys.name).ok_or("this site is not a custodian of the snapshot")?;
+        let index = manifest.custody.index_of(&keys.name).ok_or("this site is not a custodian of the snapshot")?;
         let commitments = manifest.custody.commitments()?;
         let threshold = usize::from(manifest.custody.threshold);
         verify_share(share, index, threshold, &commitments).map_err(|error| error.to_string())?;
@@ -166,21 +165,17 @@ impl Catalog {
     }
 }
 
-/// Position among the custodians, and index of the share.
-fn custodian(manifest: &Manifest, site: &SiteName) -> Option<(usize, ShareIndex)> {
-    let position = manifest.custody.custodians.iter().position(|custodian| custodian == site)?;
-    Some((position, ShareIndex::new(u8::try_from(position + 1).ok()?)?))
-}
-
 /// Opens the share and verifies it against the public commitments, before anything is promised. Who is a custodian is
 /// said by the manifest, which was held against the charter of its time: its shares were sealed to these and no others.
 fn check_share(manifest: &Manifest, sealed: &[u8], keys: &SiteKeys) -> Result<(), Refusal> {
     let refuse = |why: String| Refusal::new(RefusalCode::Share, why);
     let (custody, me) = (&manifest.custody, &keys.name);
-    let Some((position, index)) = custodian(manifest, me) else {
+    let Some(index) = custody.index_of(me) else {
         return Err(refuse("this site is not a custodian of the snapshot".to_owned()));
     };
-    if sealed.len() > SEALED_SHARE_BYTES_MAX || custody.share_digests.get(position) != Some(&Digest::of(sealed)) {
+    if sealed.len() > SEALED_SHARE_BYTES_MAX
+        || custody.share_digests.get(usize::from(index.get()) - 1) != Some(&Digest::of(sealed))
+    {
         return Err(refuse("the sealed share is not the one the manifest names for this site".to_owned()));
     }
     #[cfg(feature = "planted-bugs")]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use shard_codec::limits::{SHARDS_MAX, STRIPE_BYTES_MAX};
 use shard_codec::secret_sharing::Commitments;
 use shard_codec::stripe::StripeLayout;
-use shard_codec::{CodingParameters, Digest, ShardIndex};
+use shard_codec::{CodingParameters, Digest, ShardIndex, ShareIndex};
 
 use super::Document;
 use crate::identifier::{DatabaseName, SiteName};
@@ -86,6 +86,13 @@ pub struct Custody {
 }
 
 impl Custody {
+    /// The index of a custodian's share; `None` if the site is no custodian.
+    #[must_use]
+    pub fn index_of(&self, site: &SiteName) -> Option<ShareIndex> {
+        let position = self.custodians.iter().position(|custodian| custodian == site)?;
+        ShareIndex::new(u8::try_from(position + 1).ok()?)
+    }
+
     /// The commitments as points.
     ///
     /// # Errors

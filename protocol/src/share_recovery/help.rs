@@ -31,12 +31,6 @@ fn context(purpose: Purpose, scope: &RecoveryScope, from: &SiteName, to: &SiteNa
     cbor::encode(&("legation v1 share recovery", purpose, scope, from, to))
 }
 
-/// The index of a custodian's share.
-pub(super) fn index_of(manifest: &Manifest, site: &SiteName) -> Option<ShareIndex> {
-    let position = manifest.custody.custodians.iter().position(|custodian| custodian == site)?;
-    ShareIndex::new(u8::try_from(position + 1).ok()?)
-}
-
 /// The sealing key of an active site.
 fn sealing_key(catalog: &Catalog, site: &SiteName) -> Option<SealingPublicKey> {
     SealingPublicKey::from_bytes(&catalog.charter().active_site(site)?.sealing_key).ok()
@@ -98,7 +92,8 @@ pub fn deal_masks(
         if catalog.history(&scope.database).and_then(|history| history.share(snapshot.0)).is_none() {
             return Err(Refusal::new(RefusalCode::NotFound, format!("no share of snapshot {} is here", snapshot.0)));
         }
-        let indices: Vec<ShareIndex> = scope.helpers.iter().filter_map(|helper| index_of(manifest, helper)).collect();
+        let indices: Vec<ShareIndex> =
+            scope.helpers.iter().filter_map(|helper| manifest.custody.index_of(helper)).collect();
         let (dealt, points) =
             deal_mask(scope.threshold(), &indices, rng).map_err(|error| Refusal::new(RefusalCode::Internal, error))?;
         commitments.extend(points.to_bytes().into_iter().flatten());
@@ -230,7 +225,9 @@ fn blind_all(
     let mut blinded = Vec::new();
     for snapshot in &scope.snapshots {
         let manifest = manifest_of(scope, snapshot, catalog)?;
-        let lost = index_of(manifest, &scope.site)
+        let lost = manifest
+            .custody
+            .index_of(&scope.site)
             .ok_or_else(|| Refusal::new(RefusalCode::NotAllowed, "the site is not a custodian"))?;
         let held = catalog.history(&scope.database).and_then(|history| history.share(snapshot.0));
         let held = held.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "the share is not here"))?;

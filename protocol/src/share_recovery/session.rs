@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::document::{Manifest, MaskDealing, RecoveryScope};
 use crate::identifier::SiteName;
 use crate::machine::{Output, SiteKeys, Ticket};
-use crate::share_recovery::help::{index_of, open_answer};
+use crate::share_recovery::help::open_answer;
 use crate::signature::Signed;
 use crate::signature::quorum::verify_single;
 use crate::timestamp::Timestamp;
@@ -187,13 +187,14 @@ impl Session {
 
     fn recover(&self, at: usize, manifest: &Manifest, answers: &[Share]) -> Result<Share, Step> {
         let fail = |why: String| Step::Blamed { sites: Vec::new(), lied: false, why };
-        let lost = index_of(manifest, &self.scope.site).ok_or_else(|| fail("no custodian any more".to_owned()))?;
+        let lost =
+            manifest.custody.index_of(&self.scope.site).ok_or_else(|| fail("no custodian any more".to_owned()))?;
         let commitments = manifest.custody.commitments().map_err(fail)?;
         let masks: Vec<Commitments> =
             self.dealt.values().filter_map(|dealt| dealt.commitments.get(at).cloned()).collect();
         // An answer at another index is a wrong one: what is missing then is the helper's own.
         let indices: Vec<Option<ShareIndex>> =
-            self.scope.helpers.iter().map(|helper| index_of(manifest, helper)).collect();
+            self.scope.helpers.iter().map(|helper| manifest.custody.index_of(helper)).collect();
         let misplaced = answers.iter().zip(&indices).position(|(answer, index)| Some(answer.index()) != *index);
         if let Some(position) = misplaced {
             return Err(self.blame(position, true, "gave a share of another index"));
