@@ -103,8 +103,9 @@ impl ShareRecovery {
         rng: &mut impl CryptoRng,
     ) -> Vec<Output> {
         let mut outputs = Vec::new();
-        if self.session.as_ref().is_some_and(|session| session.begun_at().plus_ms(SESSION_MS) <= now) {
-            self.give_up(now, "the helpers do not answer in time", &mut outputs);
+        if let Some(session) = self.session.as_ref().filter(|session| session.begun_at().plus_ms(SESSION_MS) <= now) {
+            self.distrusted.extend(session.silent().map(|site| (site.clone(), now.plus_ms(DISTRUST_MS))));
+            self.give_up("the helpers do not answer in time", &mut outputs);
         }
         if self.session.is_none() && self.next_look <= now {
             self.next_look = now.plus_ms(LOOK_MS);
@@ -137,7 +138,7 @@ impl ShareRecovery {
                         outputs.push(Output::Report(Event::CustodianLied { site, database: database.clone() }));
                     }
                 }
-                self.give_up(now, &why, &mut outputs);
+                self.give_up(&why, &mut outputs);
                 // Others may help at once.
                 self.begin(now, catalog, evidence, keys, rng, &mut outputs);
             }
@@ -159,11 +160,8 @@ impl ShareRecovery {
         outputs
     }
 
-    fn give_up(&mut self, now: Timestamp, why: &str, outputs: &mut Vec<Output>) {
+    fn give_up(&mut self, why: &str, outputs: &mut Vec<Output>) {
         let Some(session) = self.session.take() else { return };
-        for site in session.silent() {
-            self.distrusted.insert(site.clone(), now.plus_ms(DISTRUST_MS));
-        }
         let database = session.scope().database.clone();
         if let Some(shelf) = self.shelves.get_mut(&database) {
             shelf.next_sequence = session.last_sequence() + 1;

@@ -122,6 +122,20 @@ fn too_few_helpers_are_waited_for() {
     assert!(share_at(&mesh, BERN, 1).is_some());
 }
 
+#[test]
+fn helpers_that_are_down_cost_only_themselves() {
+    let mut mesh = Mesh::new();
+    publish(&mut mesh, 1);
+    mesh.run(5);
+    mesh.lose_shares(BERN);
+    // Three others are up, as many as are needed: none of them may be left out for what the rest did not do.
+    for index in [0, 2, 3] {
+        mesh.nodes[index].is_up = false;
+    }
+    mesh.run(200);
+    assert!(share_at(&mesh, BERN, 1).is_some());
+}
+
 /// A mesh whose bern has lost its share of snapshot 1, what it would ask for, and the helpers.
 fn recovery() -> (Mesh, RecoveryScope, Vec<usize>) {
     let mut mesh = Mesh::new();
