@@ -5,6 +5,8 @@
 //! the audited site's own signed answer, judged by everybody alike ([`crate::audit::verdict`]). Only one's own audit
 //! closes it again, so no pair of liars can clear each other.
 
+pub(crate) mod turns;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -21,6 +23,7 @@ use crate::signature::quorum::verify_single;
 use crate::timestamp::Timestamp;
 use crate::wire::summary::known;
 use crate::wire::{Refusal, RefusalCode, Response};
+use turns::{Turns, Word};
 
 /// What the host tells.
 #[derive(Clone, Debug)]
@@ -110,6 +113,7 @@ pub struct Evidence {
     faults: BTreeMap<ShardName, Fault>,
     /// How many stand open, and how many are kept, of each site.
     fault_counts: BTreeMap<(DatabaseName, SiteName), FaultCount>,
+    turns: Turns,
     /// Grows with every change.
     changes: u64,
 }
@@ -217,12 +221,18 @@ impl Evidence {
         self.changes
     }
 
-    /// Takes one input; the host carries out the outputs in order (see [`crate::machine`]).
-    pub fn handle(&mut self, input: Input, catalog: &Catalog) -> Vec<Output> {
+    /// Takes one input; the host carries out the outputs in order (see [`crate::machine`]). `now` is the steady clock.
+    pub fn handle(&mut self, now: Timestamp, input: Input, catalog: &Catalog) -> Vec<Output> {
         let mut outputs = Vec::new();
         let (ticket, result) = match input {
-            Input::Inventory { ticket, bytes } => (ticket, self.take_inventory(&bytes, catalog, &mut outputs)),
-            Input::Report { ticket, bytes } => (ticket, self.take_report(&bytes, catalog, &mut outputs)),
+            Input::Inventory { ticket, bytes } => {
+                let news = self.news_of_inventory(&bytes, catalog);
+                (ticket, news.map(|news| self.hear(now, news.map(Word::Inventory), &mut outputs)))
+            }
+            Input::Report { ticket, bytes } => {
+                let news = self.news_of_report(&bytes, catalog);
+                (ticket, news.map(|news| self.hear(now, news.map(Word::Report), &mut outputs)))
+            }
             Input::Fault { ticket, bytes } => (ticket, self.take_fault(&bytes, catalog, &mut outputs)),
         };
         if let Err(refusal) = &result {
@@ -255,55 +265,94 @@ impl Evidence {
         taken.map_err(|refusal| refusal.message)
     }
 
+    /// Time has passed: words that came too early may have their turn.
+    pub(crate) fn tick(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        for word in self.turns.due(now) {
+            self.keep(word, outputs);
+        }
+    }
+
+    /// Another site's word, in its turn.
+    fn hear(&mut self, now: Timestamp, news: Option<Word>, outputs: &mut Vec<Output>) {
+        if let Some(word) = news.and_then(|word| self.turns.take(now, word)) {
+            self.keep(word, outputs);
+        }
+    }
+
+    fn keep(&mut self, word: Word, outputs: &mut Vec<Output>) {
+        match word {
+            Word::Inventory(signed) => {
+                outputs.push(Output::Persist(inventory_record(&signed)));
+                let said = signed.document();
+                let (database, site) = (said.database.clone(), said.site.clone());
+                self.inventories.entry(database).or_default().insert(site, *signed);
+            }
+            Word::Report(signed) => {
+                let auditor = signed.document().auditor.clone();
+                let (kind, key) = (RecordKind::AuditReport, auditor.as_str().as_bytes().to_vec());
+                outputs.push(Output::Persist(Record { kind, key, value: signed.encode() }));
+                self.reports.insert(auditor, *signed);
+            }
+        }
+        self.changes += 1;
+    }
+
+    /// Takes an inventory whatever its turn: this site's own, or one that was taken before.
     pub(crate) fn take_inventory(
         &mut self,
         bytes: &[u8],
         catalog: &Catalog,
         outputs: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
-        let signed = decode::<Inventory>(bytes)?;
-        let said = signed.document();
-        let of_database = self.inventories.entry(said.database.clone()).or_default();
-        let is_news = of_database
-            .get(&said.site)
-            .is_none_or(|held| (held.document().at, held.digest()) < (said.at, signed.digest()));
-        #[cfg(feature = "planted-bugs")]
-        let is_news = is_news
-            || crate::planted::is_planted(crate::planted::Bug::OlderInventoryTaken)
-                && of_database.get(&said.site).is_some_and(|held| held.digest() != signed.digest());
-        if is_news {
-            check_signer(&signed, said.state, &said.site, catalog)?;
-            let mut charters = catalog.charters().iter().map(Signed::document);
-            if !charters.any(|charter| charter.database(&said.database).is_some()) {
-                return Err(refuse(format!("an inventory of {}, which is no database of the state", said.database)));
-            }
-            outputs.push(Output::Persist(inventory_record(&signed)));
-            of_database.insert(said.site.clone(), signed);
-            self.changes += 1;
-        }
+        let news = self.news_of_inventory(bytes, catalog)?;
+        news.into_iter().for_each(|signed| self.keep(Word::Inventory(signed), outputs));
         Ok(())
     }
 
+    /// Takes a report whatever its turn.
     pub(crate) fn take_report(
         &mut self,
         bytes: &[u8],
         catalog: &Catalog,
         outputs: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
+        let news = self.news_of_report(bytes, catalog)?;
+        news.into_iter().for_each(|signed| self.keep(Word::Report(signed), outputs));
+        Ok(())
+    }
+
+    /// The inventory, if it is newer than the one held.
+    fn news_of_inventory(&self, bytes: &[u8], catalog: &Catalog) -> Result<Option<Box<Signed<Inventory>>>, Refusal> {
+        let signed = decode::<Inventory>(bytes)?;
+        let said = signed.document();
+        let held = self.inventory(&said.database, &said.site);
+        let is_news = held.is_none_or(|held| (held.document().at, held.digest()) < (said.at, signed.digest()));
+        #[cfg(feature = "planted-bugs")]
+        let is_news = is_news
+            || crate::planted::is_planted(crate::planted::Bug::OlderInventoryTaken)
+                && held.is_some_and(|held| held.digest() != signed.digest());
+        if !is_news {
+            return Ok(None);
+        }
+        check_signer(&signed, said.state, &said.site, catalog)?;
+        let mut charters = catalog.charters().iter().map(Signed::document);
+        if !charters.any(|charter| charter.database(&said.database).is_some()) {
+            return Err(refuse(format!("an inventory of {}, which is no database of the state", said.database)));
+        }
+        Ok(Some(Box::new(signed)))
+    }
+
+    /// The report, if it is newer than the one held.
+    fn news_of_report(&self, bytes: &[u8], catalog: &Catalog) -> Result<Option<Box<Signed<AuditReport>>>, Refusal> {
         let signed = decode::<AuditReport>(bytes)?;
         let report = signed.document();
-        let is_news = self
-            .reports
-            .get(&report.auditor)
-            .is_none_or(|held| (held.document().at, held.digest()) < (report.at, signed.digest()));
-        if is_news {
-            check_signer(&signed, report.state, &report.auditor, catalog)?;
-            let (kind, key) = (RecordKind::AuditReport, report.auditor.as_str().as_bytes().to_vec());
-            outputs.push(Output::Persist(Record { kind, key, value: signed.encode() }));
-            self.reports.insert(report.auditor.clone(), signed);
-            self.changes += 1;
+        let held = self.reports.get(&report.auditor);
+        let is_news = held.is_none_or(|held| (held.document().at, held.digest()) < (report.at, signed.digest()));
+        if !is_news {
+            return Ok(None);
         }
-        Ok(())
+        check_signer(&signed, report.state, &report.auditor, catalog)?;
+        Ok(Some(Box::new(signed)))
     }
 
     pub(crate) fn take_fault(

@@ -181,7 +181,7 @@ impl Machines {
                 outputs
             }
             Input::Release(input) => self.release.handle(now, input, &self.catalog, keys, rng),
-            Input::Evidence(input) => self.evidence.handle(input, &self.catalog),
+            Input::Evidence(input) => self.evidence.handle(steady, input, &self.catalog),
             Input::Repair(input) => self.repair.handle(steady, input, &self.catalog, &mut self.evidence, keys),
             Input::Answered { ticket, response } if ShareRecovery::is_own(ticket) => {
                 let Self { catalog, evidence, repair, share_recovery, .. } = self;
@@ -197,7 +197,9 @@ impl Machines {
                 self.audit.answered(steady, ticket, response, &self.catalog, &mut self.evidence)
             }
             Input::Tick => {
-                let mut outputs = self.repair.tick(steady, &self.catalog, &mut self.evidence, keys);
+                let mut outputs = Vec::new();
+                self.evidence.tick(steady, &mut outputs);
+                outputs.extend(self.repair.tick(steady, &self.catalog, &mut self.evidence, keys));
                 outputs.extend(self.share_recovery.tick(steady, &self.catalog, &self.evidence, keys, rng));
                 outputs.extend(self.audit.tick(steady, &self.catalog, &mut self.evidence, keys, rng));
                 outputs

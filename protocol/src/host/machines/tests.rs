@@ -1,6 +1,7 @@
 //! All machines of seven sites together: losses are found, told, proven and mended.
 
 mod audits;
+mod floods;
 mod ledgers;
 mod mesh;
 mod repairs;

@@ -90,8 +90,9 @@ impl Config {
         ] {
             range(field, (0.0..=1.0).contains(&rate), "0 to 1", rate)?;
         }
+        // At most thirty days.
         for (field, ms) in self.pace.numbers() {
-            range(field, (100..=86_400_000).contains(&ms), "100 to 86400000", ms)?;
+            range(field, (100..=2_592_000_000).contains(&ms), "100 to 2592000000", ms)?;
         }
         let bandwidth = self.network.bandwidth_bytes_per_s;
         range("network.bandwidth_bytes_per_s", bandwidth > 0, "1 or more", bandwidth)?;

@@ -49,7 +49,7 @@ pub(super) struct Mesh {
     pub(super) pace: Pace,
     /// All shards of every stripe, by number.
     pub(super) stripes: BTreeMap<u64, Vec<Vec<u8>>>,
-    rng: ChaCha20Rng,
+    pub(super) rng: ChaCha20Rng,
 }
 
 impl Mesh {
