@@ -5,7 +5,7 @@
 //! the audited site's own signed answer, judged by everybody alike ([`crate::audit::verdict`]). Only one's own audit
 //! closes it again, so no pair of liars can clear each other.
 
-pub(crate) mod turns;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,6 +24,7 @@ use crate::timestamp::Timestamp;
 use crate::wire::summary::known;
 use crate::wire::{Refusal, RefusalCode, Response};
 use turns::{Turns, Word};
+pub use turns::{WORD_INTERVAL_MS, WORDS_AT_ONCE_MAX};
 
 /// What the host tells.
 #[derive(Clone, Debug)]

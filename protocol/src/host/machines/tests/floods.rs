@@ -2,7 +2,7 @@
 
 use super::mesh::Mesh;
 use crate::document::{AuditReport, Inventory};
-use crate::evidence::turns::{WORD_INTERVAL_MS, WORDS_AT_ONCE_MAX};
+use crate::evidence::{WORD_INTERVAL_MS, WORDS_AT_ONCE_MAX};
 use crate::fixture::{database, name};
 use crate::host::Input;
 use crate::machine::{Announcement, Output};
@@ -25,7 +25,7 @@ fn inventory(mesh: &Mesh, at: Timestamp, missing: u64) -> Announcement {
         site: name("reykjavik"),
         database: database(),
         sequence: 1,
-        missing_stripes: NumberSet::covering([missing].into(), 10),
+        missing_stripes: NumberSet::covering([missing], 10),
         missing_shares: NumberSet::default(),
         at,
     };
