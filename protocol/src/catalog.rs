@@ -13,6 +13,7 @@ mod receipts;
 mod run;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use shard_codec::Digest;
 
@@ -20,7 +21,7 @@ pub use history::History;
 pub use kept_stripes::{KeptStripe, KeptStripes};
 pub use receipts::{Receipts, SPAN};
 
-use crate::document::{Charter, CharterChain, CharterError, Manifest, Receipt};
+use crate::document::{Charter, CharterChain, CharterError, Manifest, Receipt, Succession};
 use crate::identifier::DatabaseName;
 use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
 use crate::signature::{EnvelopeError, PublicKey, Signed};
@@ -83,6 +84,7 @@ pub enum Input {
 #[derive(Debug)]
 pub struct Catalog {
     charters: CharterChain,
+    succession: Arc<Succession>,
     databases: BTreeMap<DatabaseName, History>,
     pending: BTreeMap<Ticket, Pending>,
 }
@@ -91,7 +93,8 @@ impl Catalog {
     /// A catalog that knows the charter and nothing else yet.
     #[must_use]
     pub fn new(charters: CharterChain) -> Self {
-        Self { charters, databases: BTreeMap::new(), pending: BTreeMap::new() }
+        let succession = Arc::new(Succession::of(charters.charter()));
+        Self { charters, succession, databases: BTreeMap::new(), pending: BTreeMap::new() }
     }
 
     /// The name of the state.
@@ -104,6 +107,12 @@ impl Catalog {
     #[must_use]
     pub fn charter(&self) -> &Charter {
         self.charters.charter()
+    }
+
+    /// Who stands in whose place.
+    #[must_use]
+    pub fn succession(&self) -> &Succession {
+        &self.succession
     }
 
     /// All charter versions.
@@ -201,6 +210,8 @@ impl Catalog {
         let signed = Signed::<Charter>::decode_form(bytes).map_err(|error| refuse(error.into()))?;
         let version = signed.document().version;
         if self.charters.extend(signed).map_err(refuse)? {
+            self.succession = Arc::new(Succession::of(self.charters.charter()));
+            self.databases.values_mut().for_each(|history| history.succeed(&self.succession));
             let (key, value) = (version.to_be_bytes().to_vec(), bytes.to_vec());
             outputs.push(Output::Persist(Record { kind: RecordKind::Charter, key, value }));
             outputs.push(Output::Announce(Announcement::Charter(bytes.to_vec().into())));
@@ -253,6 +264,15 @@ fn charter_of<'a>(charters: &'a CharterChain, signed: &Signed<Manifest>) -> Resu
 
 fn manifest_refusal(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(RefusalCode::Manifest, why)
+}
+
+/// The history of a database, begun if there is none.
+fn begun<'a>(
+    databases: &'a mut BTreeMap<DatabaseName, History>,
+    succession: &Arc<Succession>,
+    database: &DatabaseName,
+) -> &'a mut History {
+    databases.entry(database.clone()).or_insert_with(|| History::under(succession))
 }
 
 impl Catalog {

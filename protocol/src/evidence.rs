@@ -5,10 +5,10 @@
 //! the audited site's own signed answer, judged by everybody alike ([`crate::audit::verdict`]). Only one's own audit
 //! closes it again, so no pair of liars can clear each other.
 
+mod shard_name;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use shard_codec::Digest;
 
@@ -24,6 +24,7 @@ use crate::timestamp::Timestamp;
 use crate::wire::summary::known;
 use crate::wire::{Refusal, RefusalCode, Response};
 use turns::{Turns, Word};
+pub use shard_name::ShardName;
 pub use turns::{WORD_INTERVAL_MS, WORDS_AT_ONCE_MAX};
 
 /// What the host tells.
@@ -50,41 +51,6 @@ pub enum Input {
         /// The envelope.
         bytes: Vec<u8>,
     },
-}
-
-/// Which shard of which stripe: number and position in it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ShardName {
-    /// The database.
-    pub database: DatabaseName,
-    /// The stripe.
-    pub stripe_number: u64,
-    /// The shard of it.
-    pub shard_index: u8,
-    /// The shard's root.
-    pub root: Digest,
-}
-
-impl ShardName {
-    /// Where the shards of a database begin in a sorted set.
-    pub(crate) fn first(database: &DatabaseName) -> Self {
-        let (database, root) = (database.clone(), Digest::from_bytes([0; 32]));
-        Self { database, stripe_number: 0, shard_index: 0, root }
-    }
-
-    /// The shard that an answer is about.
-    #[must_use]
-    pub fn of(answer: &AuditAnswer) -> Self {
-        let challenge = &answer.challenge;
-        let (database, stripe_number) = (challenge.database.clone(), challenge.stripe_number);
-        Self { database, stripe_number, shard_index: challenge.shard_index, root: challenge.root }
-    }
-}
-
-impl fmt::Display for ShardName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "shard {} of {} stripe {}", self.shard_index, self.database, self.stripe_number)
-    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,6 +81,8 @@ pub struct Evidence {
     /// How many stand open, and how many are kept, of each site.
     fault_counts: BTreeMap<(DatabaseName, SiteName), FaultCount>,
     turns: Turns,
+    /// The charter by which the losses were held against the holders of their shards.
+    charter_version: u64,
     /// Grows with every change.
     changes: u64,
 }
@@ -254,7 +222,14 @@ impl Evidence {
         let taken = match record.kind {
             RecordKind::Inventory => self.take_inventory(&record.value, catalog, &mut ignored),
             RecordKind::AuditReport => self.take_report(&record.value, catalog, &mut ignored),
-            RecordKind::Fault => self.take_fault(&record.value, catalog, &mut ignored),
+            RecordKind::Fault => {
+                let signed = decode::<AuditAnswer>(&record.value).map_err(|refusal| refusal.message)?;
+                let holder = holder_of(&ShardName::of(signed.document()), catalog);
+                if holder.is_some_and(|holder| *holder != signed.document().site) {
+                    return Ok(()); // it was succeeded since
+                }
+                self.take_fault(&record.value, catalog, &mut ignored)
+            }
             RecordKind::Charter
             | RecordKind::Manifest
             | RecordKind::Share
@@ -270,6 +245,27 @@ impl Evidence {
     pub(crate) fn tick(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
         for word in self.turns.due(now) {
             self.keep(word, outputs);
+        }
+    }
+
+    /// A loss of a site that was succeeded says nothing of its successor.
+    pub(crate) fn follow_charter(&mut self, catalog: &Catalog) {
+        if self.charter_version == catalog.charter().version {
+            return;
+        }
+        self.charter_version = catalog.charter().version;
+        let succeeded = |(shard, fault): (&ShardName, &Fault)| {
+            let holder = holder_of(shard, catalog)?;
+            (*holder != fault.evidence.document().site).then(|| shard.clone())
+        };
+        let of_others: Vec<ShardName> = self.faults.iter().filter_map(succeeded).collect();
+        for shard in of_others {
+            self.close_fault(&shard);
+            if let Some(fault) = self.faults.remove(&shard) {
+                let of_site = (shard.database.clone(), fault.evidence.document().site.clone());
+                self.fault_counts.entry(of_site).or_default().kept -= 1;
+                self.changes += 1;
+            }
         }
     }
 
@@ -448,9 +444,18 @@ fn inventory_record(signed: &Signed<Inventory>) -> Record {
     Record { kind: RecordKind::Inventory, key, value: signed.encode() }
 }
 
+/// The site at which a shard lies.
+fn holder_of<'a>(shard: &ShardName, catalog: &'a Catalog) -> Option<&'a SiteName> {
+    let kept = catalog.history(&shard.database)?.kept_stripes();
+    let (_position, stripe) = kept.find(shard.stripe_number, shard.shard_index, &shard.root)?;
+    stripe.site_of(shard.shard_index)
+}
+
 fn fault_record(shard: &ShardName, evidence: &Signed<AuditAnswer>) -> Record {
     let (number, root) = (shard.stripe_number.to_be_bytes(), shard.root.as_bytes());
-    let key = [shard.database.as_str().as_bytes(), &[0], &number, &[shard.shard_index], root].concat();
+    // The site too: its successor may lose the same shard.
+    let site = evidence.document().site.as_str().as_bytes();
+    let key = [shard.database.as_str().as_bytes(), &[0], &number, &[shard.shard_index], root, site].concat();
     Record { kind: RecordKind::Fault, key, value: evidence.encode() }
 }
 

@@ -224,6 +224,7 @@ fn founding_charter(officials: &[Keypair], sites: &[SiteKeys], writer: &Keypair)
         sealing_key: keys.sealing.public().as_bytes().to_vec(),
         addresses: vec![format!("/dns/{}.example/tcp/4001", keys.name)],
         state: SiteState::Active,
+        succeeds: None,
     };
     let official =
         |(index, keys): (usize, &Keypair)| Official { name: format!("official {index}"), key: keys.public() };

@@ -244,7 +244,7 @@ pub(crate) fn missing_from<'a>(
 ) -> impl Iterator<Item = &'a Manifest> {
     let manifests = history.manifests_from(from).map(Signed::document);
     manifests
-        .filter(move |manifest| manifest.custody.custodians.contains(me) && history.share(manifest.sequence).is_none())
+        .filter(move |manifest| manifest.custody.index_at(me, history.succession()).is_some() && history.share(manifest.sequence).is_none())
 }
 
 /// The next shares to recover: missing ones of snapshots with the same custody, of which the same helpers are believed
@@ -272,8 +272,9 @@ fn plan(
         return Err(format!("the key of snapshot {} is not shared: only home can bring it", first.sequence));
     }
     let has_share = |site: &SiteName, sequence: u64| claims_share(site, database, history, sequence, evidence);
-    let able = |sequence: u64| first.custody.custodians.iter().filter(move |site| has_share(site, sequence));
-    let mut helpers: Vec<SiteName> = able(first.sequence).filter(|site| trusted(site)).cloned().collect();
+    let holders = first.custody.holders(history.succession()).map(|(site, _index)| site);
+    let able = holders.filter(|site| has_share(site, first.sequence) && trusted(site));
+    let mut helpers: Vec<SiteName> = able.cloned().collect();
     if helpers.len() < threshold {
         let (sequence, count) = (first.sequence, helpers.len());
         return Err(format!(

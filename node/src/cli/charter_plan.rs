@@ -35,7 +35,14 @@ enum SitePlan {
 #[serde(deny_unknown_fields)]
 struct SiteWithState {
     join_request: PathBuf,
+    #[serde(default = "active")]
     state: SiteState,
+    /// The lost or expelled site whose place it takes.
+    succeeds: Option<SiteName>,
+}
+
+const fn active() -> SiteState {
+    SiteState::Active
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,9 +101,10 @@ pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result
         Ok(Official { name, key })
     });
     let sites: Vec<Site> = plan.sites.iter().map(|site| read_site(folder, site)).collect::<Result<_, _>>()?;
+    let in_place = in_order_of_places(&sites);
     let databases = plan.databases.iter().map(|database| {
         let names = |holds: fn(&Site) -> bool| {
-            let holders = sites.iter().filter(|site| site.state == SiteState::Active && holds(site));
+            let holders = in_place.iter().filter(|site| site.state == SiteState::Active && holds(site));
             holders.map(|site| site.name.clone()).collect::<Vec<_>>()
         };
         let writers = database.writers.iter().map(|file| card(file, Bearer::Writer).map(|(_name, key)| key));
@@ -132,11 +140,18 @@ pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result
 }
 
 fn read_site(folder: &Path, plan: &SitePlan) -> Result<Site, Failure> {
-    let (file, state) = match plan {
-        SitePlan::Active(file) => (file, SiteState::Active),
-        SitePlan::WithState(site) => (&site.join_request, site.state),
+    let (file, state, succeeds) = match plan {
+        SitePlan::Active(file) => (file, SiteState::Active, None),
+        SitePlan::WithState(site) => (&site.join_request, site.state, site.succeeds.clone()),
     };
     let signed = documents::read::<JoinRequest>(&folder.join(file))?;
     let site = signed.verify()?;
-    Ok(Site { state, ..site.clone() })
+    Ok(Site { state, succeeds, ..site.clone() })
+}
+
+/// Each site where its first predecessor stood: the shards that lie at a place stay at that place.
+fn in_order_of_places(sites: &[Site]) -> Vec<&Site> {
+    let successor = |site: &Site| sites.iter().find(|later| later.succeeds.as_ref() == Some(&site.name));
+    let first = sites.iter().filter(|site| site.succeeds.is_none());
+    first.filter_map(|site| std::iter::successors(Some(site), |site| successor(site)).take(sites.len()).last()).collect()
 }

@@ -157,6 +157,7 @@ fn init(arguments: InitArguments, passphrases: &Passphrases, output: &Output) ->
         sealing_key: keys.sealing.public().as_bytes().to_vec(),
         addresses: arguments.addresses,
         state: SiteState::Active,
+        succeeds: None,
     };
     let path = dir.join("join-request.txt");
     let name = site.name.clone();

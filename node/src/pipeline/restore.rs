@@ -295,7 +295,7 @@ fn live_stripes(survey: &Survey, manifest: &Manifest) -> Result<LiveStripes, Res
     let history = survey.catalog.history(&manifest.database);
     let manifests = history.into_iter().flat_map(|history| history.manifests_from(1));
     for older in manifests.take_while(|older| older.document().sequence <= manifest.sequence) {
-        live.apply(older.document()).map_err(RestoreError::Root)?;
+        live.apply(older.document(), survey.catalog.succession()).map_err(RestoreError::Root)?;
     }
     Ok(live)
 }

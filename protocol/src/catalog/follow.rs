@@ -1,7 +1,7 @@
 //! Taking a manifest: everything that both publishing and following must check.
 
 use crate::catalog::fork::ForkProof;
-use crate::catalog::{Catalog, History, check_writer, history, manifest_refusal};
+use crate::catalog::{Catalog, History, begun, check_writer, history, manifest_refusal};
 use crate::document::{Charter, Manifest};
 use crate::machine::Output;
 use crate::signature::Signed;
@@ -87,7 +87,7 @@ impl Catalog {
     pub(super) fn append(&mut self, signed: &Signed<Manifest>, outputs: &mut Vec<Output>) -> Result<(), Refusal> {
         let database = &signed.document().database;
         let known = self.databases.contains_key(database);
-        let history = self.databases.entry(database.clone()).or_default();
+        let history = begun(&mut self.databases, &self.succession, database);
         if let Err(why) = history.append(signed.clone()) {
             if !known {
                 self.databases.remove(database);

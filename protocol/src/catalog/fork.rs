@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
-use crate::catalog::{Catalog, charter_of, check_writer, history, manifest_refusal};
+use crate::catalog::{Catalog, begun, charter_of, check_writer, history, manifest_refusal};
 use crate::cbor;
 use crate::document::{CharterChain, Manifest};
 use crate::identifier::DatabaseName;
@@ -80,7 +80,7 @@ impl Catalog {
             return Ok(());
         }
         let bytes = proof.encode();
-        let history = self.databases.entry(fork.database.clone()).or_default();
+        let history = begun(&mut self.databases, &self.succession, &fork.database);
         if history.forks().count() < FORKS_MAX && history.put_fork(fork.sequence, proof) {
             let (kind, key) = (RecordKind::Fork, history::key(&fork.database, fork.sequence));
             outputs.push(Output::Persist(Record { kind, key, value: bytes.clone() }));

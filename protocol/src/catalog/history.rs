@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use shard_codec::Digest;
 
 use crate::catalog::fork::ForkProof;
 use crate::catalog::kept_stripes::KeptStripes;
 use crate::catalog::receipts::Receipts;
-use crate::document::{LiveStripes, Manifest, Receipt};
+use crate::document::{LiveStripes, Manifest, Receipt, Succession};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::{Record, RecordKind};
 use crate::signature::Signed;
@@ -24,11 +24,16 @@ pub struct History {
     shares: BTreeMap<u64, Vec<u8>>,
     receipts: Receipts,
     forks: BTreeMap<u64, ForkProof>,
+    succession: Arc<Succession>,
     /// Of the summary; empty again when anything changes.
     digest: OnceLock<Digest>,
 }
 
 impl History {
+    pub(super) fn under(succession: &Arc<Succession>) -> Self {
+        Self { succession: Arc::clone(succession), ..Self::default() }
+    }
+
     /// The newest manifest.
     #[must_use]
     pub fn head(&self) -> Option<&Signed<Manifest>> {
@@ -122,11 +127,31 @@ impl History {
     /// # Errors
     /// Its stripes do not fit; nothing is changed then.
     pub(super) fn append(&mut self, manifest: Signed<Manifest>) -> Result<(), String> {
-        self.live.apply(manifest.document())?;
+        self.live.apply(manifest.document(), &self.succession)?;
         self.kept.apply(manifest.document(), &self.live);
         self.digest = OnceLock::new();
         self.manifests.push(manifest);
         Ok(())
+    }
+
+    /// Who stands in whose place, by the newest charter.
+    #[must_use]
+    pub fn succession(&self) -> &Succession {
+        &self.succession
+    }
+
+    /// Whether a manifest places shards at `site`, or at one whose place it took.
+    #[must_use]
+    pub fn is_placed(&self, manifest: &Manifest, site: &SiteName) -> bool {
+        manifest.placement.iter().any(|named| self.succession.holder(named) == site)
+    }
+
+    /// Follows a charter. What a site holds does not change, only which one it is.
+    pub(super) fn succeed(&mut self, succession: &Arc<Succession>) {
+        if self.succession != *succession {
+            self.succession = Arc::clone(succession);
+            self.kept.succeed(succession, &mut self.live);
+        }
     }
 
     /// Shares of this site.

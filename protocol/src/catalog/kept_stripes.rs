@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use shard_codec::{Digest, ShardIndex};
 
-use crate::document::{LiveStripe, LiveStripes, Manifest};
+use crate::document::{LiveStripe, LiveStripes, Manifest, Succession};
 use crate::identifier::SiteName;
 
 /// One stripe, and the snapshots that refer to it.
@@ -55,6 +55,17 @@ impl KeptStripes {
             self.shard_bytes_max = self.shard_bytes_max.max(live.layout.shard_bytes() as u64);
             self.by_number.insert(live.stripe.number, self.stripes.len());
             self.stripes.push(KeptStripe { live: Arc::clone(live), added: manifest.sequence, dropped: None });
+        }
+    }
+
+    /// Puts successors in the place of those who are gone, here and in `live`, which shares the stripes.
+    pub(super) fn succeed(&mut self, succession: &Succession, live: &mut LiveStripes) {
+        for stripe in &mut self.stripes {
+            let before = Arc::clone(&stripe.live);
+            LiveStripe::succeed(&mut stripe.live, succession);
+            if !Arc::ptr_eq(&before, &stripe.live) {
+                live.replace(before.stripe.number, &before, &stripe.live);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use shard_codec::share_sealing::{open_sealed, seal_to, sealing_context};
 
 use crate::catalog::follow::{Standing, check_against_charter};
 use crate::catalog::run::announce;
-use crate::catalog::{Catalog, finish, history, manifest_refusal};
+use crate::catalog::{Catalog, begun, finish, history, manifest_refusal};
 use crate::document::{Manifest, Receipt};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::{PAGE_ENTRIES_MAX, SEALED_SHARE_BYTES_MAX};
@@ -53,7 +53,7 @@ impl Catalog {
             self.append(&signed, outputs)?;
             announce(&signed, outputs);
         }
-        let history = self.databases.entry(database.name.clone()).or_default();
+        let history = begun(&mut self.databases, &self.succession, &database.name);
         if let Some(sealed) = sealed_share
             && history.share(manifest.sequence).is_none()
         {
@@ -97,7 +97,7 @@ impl Catalog {
         }
         missing.truncate(PAGE_ENTRIES_MAX);
         let receipt = self.receipt(now, &pending, missing.is_empty(), keys).inspect(|signed| {
-            let history = self.databases.entry(pending.database.clone()).or_default();
+            let history = begun(&mut self.databases, &self.succession, &pending.database);
             if history.put_receipt(signed.clone()) {
                 outputs.push(Output::Persist(history::receipt_record(signed)));
                 outputs.push(Output::Announce(Announcement::Receipt(signed.encode().into())));
@@ -148,7 +148,8 @@ impl Catalog {
     ) -> Result<(), String> {
         let history = self.databases.get_mut(database).ok_or("no such database")?;
         let manifest = history.manifest(sequence).ok_or("no such snapshot")?.document();
-        let index = manifest.custody.index_of(&keys.name).ok_or("this site is not a custodian of the snapshot")?;
+        let index = manifest.custody.index_at(&keys.name, &self.succession);
+        let index = index.ok_or("this site is not a custodian of the snapshot")?;
         let commitments = manifest.custody.commitments()?;
         let threshold = usize::from(manifest.custody.threshold);
         verify_share(share, index, threshold, &commitments).map_err(|error| error.to_string())?;

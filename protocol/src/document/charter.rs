@@ -1,6 +1,7 @@
 //! The charter: who governs, which sites there are, what is kept where.
 
 mod chain;
+mod succession;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ use shard_codec::share_sealing::SealingPublicKey;
 use shard_codec::{CodingParameters, Digest, ShardIndex};
 
 pub use chain::{CharterChain, CharterError};
+pub use succession::Succession;
 
 use super::{Document, check_text};
 use crate::identifier::{DatabaseName, SiteName};
@@ -130,6 +132,8 @@ pub struct Site {
     pub addresses: Vec<String>,
     /// Member, lost or expelled.
     pub state: SiteState,
+    /// The site whose place this one takes, in every manifest there is.
+    pub succeeds: Option<SiteName>,
 }
 
 impl Site {
@@ -357,6 +361,7 @@ impl Document for Charter {
         self.validate_roll()?;
         self.validate_sites()?;
         self.validate_alliances()?;
+        succession::validate(self)?;
         let names: BTreeSet<_> = self.databases.iter().map(|database| &database.name).collect();
         if names.len() != self.databases.len() || names.len() > DATABASES_MAX {
             return Err(format!("at most {DATABASES_MAX} databases, each named once"));

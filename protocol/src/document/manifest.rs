@@ -9,7 +9,7 @@ use shard_codec::secret_sharing::Commitments;
 use shard_codec::stripe::StripeLayout;
 use shard_codec::{CodingParameters, Digest, ShardIndex, ShareIndex};
 
-use super::Document;
+use super::{Document, Succession};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::{MANIFEST_BYTES_MAX, SEALED_ROOT_BYTES_MAX, STRIPE_NUMBER_MAX};
 use crate::timestamp::Timestamp;
@@ -86,11 +86,23 @@ pub struct Custody {
 }
 
 impl Custody {
-    /// The index of a custodian's share; `None` if the site is no custodian.
+    /// The index of the share dealt to a site; `None` if it was no custodian. Who holds it now: [`Custody::index_at`].
     #[must_use]
     pub fn index_of(&self, site: &SiteName) -> Option<ShareIndex> {
         let position = self.custodians.iter().position(|custodian| custodian == site)?;
         ShareIndex::new(u8::try_from(position + 1).ok()?)
+    }
+
+    /// Those who hold the shares now, each with the index of its share.
+    pub fn holders<'a>(&'a self, succession: &'a Succession) -> impl Iterator<Item = (&'a SiteName, ShareIndex)> {
+        let holders = self.custodians.iter().map(|named| succession.holder(named));
+        holders.zip(1..=u8::MAX).filter_map(|(site, index)| Some((site, ShareIndex::new(index)?)))
+    }
+
+    /// The index of the share that a site holds now; `None` if it holds none.
+    #[must_use]
+    pub fn index_at(&self, site: &SiteName, succession: &Succession) -> Option<ShareIndex> {
+        self.holders(succession).find(|(holder, _index)| *holder == site).map(|(_holder, index)| index)
     }
 
     /// The commitments as points.
@@ -156,7 +168,7 @@ impl Document for Manifest {
     }
 }
 
-/// A stripe that a snapshot refers to, with the placement of the manifest that added it.
+/// A stripe that a snapshot refers to, with the placement of the manifest that added it, or those who succeeded since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveStripe {
     /// Its roots and size.
@@ -168,6 +180,14 @@ pub struct LiveStripe {
 }
 
 impl LiveStripe {
+    /// Puts successors in the place of those who are gone.
+    pub(crate) fn succeed(live: &mut Arc<Self>, succession: &Succession) {
+        if succession.changes(&live.placement) {
+            let placement = live.placement.iter().map(|named| succession.holder(named).clone()).collect();
+            *live = Arc::new(Self { stripe: live.stripe.clone(), layout: live.layout, placement });
+        }
+    }
+
     /// Index and root of the shard at `site`.
     #[must_use]
     pub fn shard_at(&self, site: &SiteName) -> Option<(ShardIndex, Digest)> {
@@ -207,14 +227,15 @@ impl LiveStripes {
         Ok(())
     }
 
-    /// Folds in the next manifest of the chain.
+    /// Folds in the next manifest of the chain; whom it names is looked up in `succession`.
     ///
     /// # Errors
     /// It drops a stripe that is not there, or adds one that is; nothing is changed then.
-    pub fn apply(&mut self, manifest: &Manifest) -> Result<(), String> {
+    pub fn apply(&mut self, manifest: &Manifest, succession: &Succession) -> Result<(), String> {
         self.fit([manifest])?;
         let coding = manifest.coding()?;
-        let placement: Arc<[SiteName]> = manifest.placement.clone().into();
+        let placement: Arc<[SiteName]> =
+            manifest.placement.iter().map(|named| succession.holder(named).clone()).collect();
         let mut added = BTreeMap::new();
         for stripe in &manifest.stripes_added {
             let payload_bytes = usize::try_from(stripe.payload_bytes).unwrap_or(usize::MAX);
@@ -227,6 +248,17 @@ impl LiveStripes {
         }
         self.0.extend(added);
         Ok(())
+    }
+
+    /// Puts successors in the place of those who are gone.
+    pub fn succeed(&mut self, succession: &Succession) {
+        self.0.values_mut().for_each(|live| LiveStripe::succeed(live, succession));
+    }
+
+    pub(crate) fn replace(&mut self, number: u64, before: &Arc<LiveStripe>, after: &Arc<LiveStripe>) {
+        if let Some(live) = self.0.get_mut(&number).filter(|live| Arc::ptr_eq(live, before)) {
+            *live = Arc::clone(after);
+        }
     }
 
     /// One stripe.

@@ -178,6 +178,7 @@ impl Machines {
             Input::Catalog(input) => {
                 let outputs = self.catalog.handle(now, input, keys);
                 self.release.follow_charter(&self.catalog);
+                self.evidence.follow_charter(&self.catalog);
                 outputs
             }
             Input::Release(input) => self.release.handle(now, input, &self.catalog, keys, rng),

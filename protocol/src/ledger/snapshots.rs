@@ -194,8 +194,8 @@ fn share_sites<'a>(
     history: &'a History,
     evidence: &'a Evidence,
 ) -> impl Iterator<Item = &'a SiteName> {
-    let custodians = manifest.custody.custodians.iter();
-    custodians.filter(move |site| claims_share(site, database, history, manifest.sequence, evidence))
+    let holders = manifest.custody.holders(history.succession()).map(|(site, _index)| site);
+    holders.filter(move |site| claims_share(site, database, history, manifest.sequence, evidence))
 }
 
 fn share_set(
@@ -226,13 +226,14 @@ fn describe(
     let shares = sets.set(&share_sites);
     // A snapshot without stripes needs no shards: its placement stands for them.
     let (shards, data_shards) = class.map_or_else(
-        || (sets.active(manifest.placement.iter()), data_shards),
+        || (sets.active(manifest.placement.iter().map(|named| catalog.succession().holder(named))), data_shards),
         |class| (class.holders.clone(), class.data_shards),
     );
     let shard_sites: BTreeSet<SiteName> = sets.positions.names(&shards).cloned().collect();
     let jurisdictions = shard_sites.iter().chain(&share_sites).filter_map(|name| charter.active_site(name));
     let jurisdictions = jurisdictions.map(|site| site.jurisdiction.clone()).collect();
-    let custodians = sets.set(&manifest.custody.custodians);
+    let since = manifest.custody.holders(catalog.succession()).map(|(site, _index)| site);
+    let custodians = sets.set(manifest.custody.custodians.iter().chain(since));
     let ((shards_remaining, of_shards), (shares_remaining, of_shares)) = (sets.worst(&shards), sets.worst(&shares));
     let by_shards = shards_remaining + threshold < shares_remaining + data_shards;
     SnapshotLedger {

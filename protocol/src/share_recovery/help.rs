@@ -48,7 +48,7 @@ fn manifest_of<'a>(
         Refusal::new(RefusalCode::NotFound, format!("snapshot {sequence} is another one here, or not known yet"))
     })?;
     let custody = &signed.document().custody;
-    let is_custodian = |site: &SiteName| custody.custodians.contains(site);
+    let is_custodian = |site: &SiteName| custody.index_at(site, catalog.succession()).is_some();
     if usize::from(custody.threshold) != scope.threshold()
         || !is_custodian(&scope.site)
         || !scope.helpers.iter().all(is_custodian)
@@ -93,7 +93,7 @@ pub fn deal_masks(
             return Err(Refusal::new(RefusalCode::NotFound, format!("no share of snapshot {} is here", snapshot.0)));
         }
         let indices: Vec<ShareIndex> =
-            scope.helpers.iter().filter_map(|helper| manifest.custody.index_of(helper)).collect();
+            scope.helpers.iter().filter_map(|helper| manifest.custody.index_at(helper, catalog.succession())).collect();
         let (dealt, points) =
             deal_mask(scope.threshold(), &indices, rng).map_err(|error| Refusal::new(RefusalCode::Internal, error))?;
         commitments.extend(points.to_bytes().into_iter().flatten());
@@ -227,7 +227,7 @@ fn blind_all(
         let manifest = manifest_of(scope, snapshot, catalog)?;
         let lost = manifest
             .custody
-            .index_of(&scope.site)
+            .index_at(&scope.site, catalog.succession())
             .ok_or_else(|| Refusal::new(RefusalCode::NotAllowed, "the site is not a custodian"))?;
         let held = catalog.history(&scope.database).and_then(|history| history.share(snapshot.0));
         let held = held.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "the share is not here"))?;

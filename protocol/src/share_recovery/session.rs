@@ -6,7 +6,7 @@ use shard_codec::secret_sharing::{Commitments, RecoverError, recover_share};
 use shard_codec::{Digest, Share, ShareIndex};
 
 use crate::catalog::Catalog;
-use crate::document::{Manifest, MaskDealing, RecoveryScope};
+use crate::document::{Manifest, MaskDealing, RecoveryScope, Succession};
 use crate::identifier::SiteName;
 use crate::machine::{Output, SiteKeys, Ticket};
 use crate::share_recovery::help::open_answer;
@@ -177,7 +177,7 @@ impl Session {
             let of_snapshot: Vec<Share> = answers.iter_mut().filter_map(Iterator::next).collect();
             let history = catalog.history(&self.scope.database);
             let Some(signed) = history.and_then(|history| history.manifest(*sequence)) else { continue };
-            match self.recover(at, signed.document(), &of_snapshot) {
+            match self.recover(at, signed.document(), &of_snapshot, catalog.succession()) {
                 Ok(share) => recovered.push((*sequence, share)),
                 Err(step) => return step,
             }
@@ -185,16 +185,21 @@ impl Session {
         Step::Recovered(recovered)
     }
 
-    fn recover(&self, at: usize, manifest: &Manifest, answers: &[Share]) -> Result<Share, Step> {
+    fn recover(
+        &self,
+        at: usize,
+        manifest: &Manifest,
+        answers: &[Share],
+        succession: &Succession,
+    ) -> Result<Share, Step> {
         let fail = |why: String| Step::Blamed { sites: Vec::new(), lied: false, why };
-        let lost =
-            manifest.custody.index_of(&self.scope.site).ok_or_else(|| fail("no custodian any more".to_owned()))?;
+        let index_at = |site: &SiteName| manifest.custody.index_at(site, succession);
+        let lost = index_at(&self.scope.site).ok_or_else(|| fail("no custodian any more".to_owned()))?;
         let commitments = manifest.custody.commitments().map_err(fail)?;
         let masks: Vec<Commitments> =
             self.dealt.values().filter_map(|dealt| dealt.commitments.get(at).cloned()).collect();
         // An answer at another index is a wrong one: what is missing then is the helper's own.
-        let indices: Vec<Option<ShareIndex>> =
-            self.scope.helpers.iter().map(|helper| manifest.custody.index_of(helper)).collect();
+        let indices: Vec<Option<ShareIndex>> = self.scope.helpers.iter().map(index_at).collect();
         let misplaced = answers.iter().zip(&indices).position(|(answer, index)| Some(answer.index()) != *index);
         if let Some(position) = misplaced {
             return Err(self.blame(position, true, "gave a share of another index"));

@@ -146,7 +146,8 @@ impl Cast {
     pub fn replace_site(&mut self, gone: &SiteName, by: NodeId) -> Result<Signed<Charter>, String> {
         let (place, keys) = (self.places.get(by.index()), self.sites.get(by.index()));
         let (place, keys) = place.zip(keys).ok_or("no such site")?;
-        let entry = charter_site(place, keys);
+        let mut entry = charter_site(place, keys);
+        entry.succeeds = Some(gone.clone());
         self.amend(|charter| {
             charter.sites.iter_mut().filter(|site| site.name == *gone).for_each(|site| site.state = SiteState::Lost);
             let lists = charter.databases.iter_mut().flat_map(|entry| [&mut entry.placement, &mut entry.custodians]);
@@ -206,6 +207,7 @@ fn charter_site(place: &SiteConfig, keys: &SiteKeys) -> Site {
         sealing_key: keys.sealing.public().as_bytes().to_vec(),
         addresses: vec![format!("/dns/{}.example/tcp/4001", place.name)],
         state: SiteState::Active,
+        succeeds: None,
     }
 }
 

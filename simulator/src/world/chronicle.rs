@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::document::{LiveStripes, Manifest, ReleaseOrder};
+use protocol::document::{LiveStripes, Manifest, ReleaseOrder, Succession};
 use protocol::identifier::DatabaseName;
 use protocol::machine::{Record, RecordKind};
 use protocol::signature::{PublicKey, Signed};
-use shard_codec::Digest;
+use shard_codec::{Digest, ShareIndex};
 
+use super::sim_site::SimSite;
 use super::trace::NodeId;
 use super::virtual_clock::Time;
 
@@ -55,6 +56,8 @@ pub struct Chronicle {
     pub rotted: BTreeSet<(NodeId, Digest)>,
     /// Sites whose disks a host copies.
     pub copied: BTreeSet<NodeId>,
+    /// Who stands in whose place.
+    pub succession: Succession,
 }
 
 impl Chronicle {
@@ -69,12 +72,25 @@ impl Chronicle {
             let Ok(signed) = Signed::<Manifest>::decode(&record.value) else { continue };
             let before = signed.document().previous.and_then(|previous| self.chapters.get(&previous));
             let mut live = before.map(|chapter| chapter.live.clone()).unwrap_or_default();
-            if live.apply(signed.document()).is_err() {
+            if live.apply(signed.document(), &self.succession).is_err() {
                 continue;
             }
             self.by_envelope.insert(envelope, signed.digest());
             self.chapters.insert(signed.digest(), Chapter { signed, live });
         }
+    }
+
+    /// Officials have signed a charter.
+    pub fn succeed(&mut self, succession: Succession) {
+        self.succession = succession;
+        self.chapters.values_mut().for_each(|chapter| chapter.live.succeed(&self.succession));
+    }
+
+    /// The index of a site's share of a snapshot: one that was succeeded keeps its own.
+    #[must_use]
+    pub fn share_index(&self, manifest: &Manifest, site: &SimSite) -> Option<ShareIndex> {
+        let (custody, name) = (&manifest.custody, &site.keys.name);
+        custody.index_of(name).or_else(|| custody.index_at(name, &self.succession))
     }
 
     /// The chapter of a kept manifest.

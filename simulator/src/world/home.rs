@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use protocol::catalog::fork::ForkProof;
-use protocol::document::{CharterChain, Database, LiveStripe, LiveStripes};
+use protocol::document::{CharterChain, Database, LiveStripe, LiveStripes, Manifest};
 use protocol::identifier::DatabaseName;
 use protocol::limits::PAGE_ENTRIES_MAX;
 use protocol::machine::{Announcement, RecordKind};
@@ -376,7 +376,10 @@ impl Home {
         let stored = self.with(&entry.name, |home| home.source.stripes.clone()).unwrap_or_default();
         let lies_well = |number: &u64| {
             let stripe = stored.get(number);
-            stripe.is_some_and(|at| at.placement == entry.placement && at.data_shards == entry.data_shards)
+            stripe.is_some_and(|at| {
+                let holders = at.placement.iter().map(|named| survey.catalog.succession().holder(named));
+                holders.eq(&entry.placement) && at.data_shards == entry.data_shards
+            })
         };
         let candidates: Vec<_> = live.iter().filter(|live| lies_well(&live.stripe.number)).collect();
         let asks = entry.placement.iter().enumerate().filter_map(|(position, site)| {
@@ -397,15 +400,19 @@ impl Home {
     }
 }
 
-/// Whether the sites show another manifest of this number than home has signed; they all learn of it then.
+/// Whether the sites show another manifest than home has signed, of this snapshot or of one before it that is not durable;
+/// they all learn of it then.
 async fn fork_with(survey: &mut Survey, outbox: &SealedSnapshot) -> bool {
-    let (database, sequence) = (&outbox.manifest.document().database, outbox.sequence());
-    let shown = survey.catalog.history(database).and_then(|history| history.manifest(sequence));
-    let Some(shown) = shown.filter(|shown| shown.digest() != outbox.digest()) else { return false };
-    let proof = ForkProof::of(shown, &outbox.manifest).encode();
-    if survey.catalog.learn(RecordKind::Fork, &proof).is_err() {
+    let before = outbox.before.iter().filter_map(|bytes| Signed::<Manifest>::decode(bytes).ok());
+    let proofs = before.chain([outbox.manifest.clone()]).filter_map(|signed| {
+        let of_home = signed.document();
+        let shown = survey.catalog.history(&of_home.database)?.manifest(of_home.sequence)?;
+        (shown.digest() != signed.digest()).then(|| ForkProof::of(shown, &signed).encode())
+    });
+    let proofs: Vec<Vec<u8>> = proofs.collect();
+    let Some(proof) = proofs.into_iter().find(|proof| survey.catalog.learn(RecordKind::Fork, proof).is_ok()) else {
         return false;
-    }
+    };
     let request = Request::Announce(Announcement::Fork(proof.into()));
     // What is not spread is asked for.
     let _told = join_all(survey.links.values().map(|node| survey.call(*node, request.clone()))).await;

@@ -189,9 +189,9 @@ impl Restore {
 
     async fn collect(&self, survey: &Survey, manifest: &Signed<Manifest>) -> Result<SnapshotSecret, String> {
         let custody = &manifest.document().custody;
-        let asks = (1..=u8::MAX).zip(&custody.custodians).filter_map(|(index, site)| {
-            let (index, node) = (ShareIndex::new(index)?, survey.links.get(site).copied()?);
-            Some(self.ask(manifest, site, node, index))
+        let holders = custody.holders(survey.catalog.succession());
+        let asks = holders.filter_map(|(site, index)| {
+            Some(self.ask(manifest, site, survey.links.get(site).copied()?, index))
         });
         let shares: Vec<Share> = join_all(asks).await.into_iter().flatten().collect();
         let threshold = usize::from(custody.threshold);
@@ -244,6 +244,6 @@ fn live_stripes(survey: &Survey, manifest: &Manifest) -> Result<LiveStripes, Str
     let mut live = LiveStripes::default();
     let history = survey.catalog.history(&manifest.database).into_iter();
     let manifests = history.flat_map(|history| history.manifests_from(1)).map(Signed::document);
-    manifests.take_while(|older| older.sequence <= manifest.sequence).try_for_each(|older| live.apply(older))?;
+    manifests.take_while(|older| older.sequence <= manifest.sequence).try_for_each(|older| live.apply(older, survey.catalog.succession()))?;
     Ok(live)
 }

@@ -54,8 +54,11 @@ pub(super) async fn deliver_outbox(
             let _known = survey.catalog.learn(RecordKind::Manifest, before);
         }
     }
-    if let Some(proof) = fork_with(survey, &entry.name, &manifest) {
-        spread_fork(survey, &proof).await;
+    let before = snapshot.before().iter().filter_map(|bytes| Signed::<Manifest>::decode(bytes).ok());
+    let proofs: Vec<_> =
+        before.chain([manifest]).filter_map(|signed| fork_with(survey, &entry.name, &signed)).collect();
+    if let Some(proof) = proofs.first() {
+        spread_fork(survey, proof).await;
         survey.check_forks(&entry.name, sequence)?;
     }
     let head = survey.head_sequence(&entry.name);

@@ -32,11 +32,8 @@ pub(super) async fn collect(
     let document = manifest.document();
     let custody = &document.custody;
     let threshold = usize::from(custody.threshold);
-    let custodians: Vec<(SiteName, ShareIndex)> = (1..=u8::MAX)
-        .zip(&custody.custodians)
-        .filter_map(|(index, site)| Some((site.clone(), ShareIndex::new(index)?)))
-        .collect();
-    let index_of: BTreeMap<SiteName, ShareIndex> = custodians.into_iter().collect();
+    let holders = custody.holders(survey.catalog.succession());
+    let index_of: BTreeMap<SiteName, ShareIndex> = holders.map(|(site, index)| (site.clone(), index)).collect();
     let asks = survey.links.iter_mut().filter_map(|(site, link)| {
         let index = *index_of.get(site)?;
         Some(async move { (site.clone(), ask(context, link, manifest, index).await) })

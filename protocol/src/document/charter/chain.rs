@@ -2,7 +2,7 @@
 
 use shard_codec::Digest;
 
-use super::{Charter, Site};
+use super::{Charter, Site, succession};
 use crate::identifier::SiteName;
 use crate::signature::quorum::{self, QuorumError};
 use crate::signature::{EnvelopeError, Signed};
@@ -46,6 +46,17 @@ pub enum CharterError {
         /// The site.
         site: SiteName,
     },
+    /// A succession is taken back, changed, or names nobody.
+    #[error(
+        "charter version {version}: whom site {site} succeeds is said once, by the version that admits it, and must be a \
+         site of the version before"
+    )]
+    Succession {
+        /// The version offered.
+        version: u64,
+        /// The successor.
+        site: SiteName,
+    },
     /// Signatures.
     #[error("charter version {version}, quorum of version {roll}: {error}")]
     Quorum {
@@ -84,6 +95,9 @@ impl CharterChain {
             Some(expected) if expected != found => return Err(CharterError::OtherState { expected, found }),
             Some(_) | None => {}
         }
+        if let Some(site) = genesis.document().sites.iter().find(|site| site.succeeds.is_some()) {
+            return Err(CharterError::Succession { version, site: site.name.clone() });
+        }
         check_quorum(&genesis, genesis.document())?;
         genesis.check_costly()?;
         Ok(Self { genesis, later: Vec::new() })
@@ -120,6 +134,7 @@ impl CharterChain {
             return Err(CharterError::Fork { version: version - 1 });
         }
         check_sites_stay(newest.document(), next.document())?;
+        succession::check_new(newest.document(), next.document())?;
         next.check_costly()?;
         self.later.push(next);
         Ok(true)

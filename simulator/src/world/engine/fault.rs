@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::document::Selector;
+use protocol::document::{Selector, Succession};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::Announcement;
 use protocol::signature::Signed;
@@ -213,7 +213,8 @@ impl World<'_> {
     fn replace_site(&mut self, gone: &SiteName, by: &SiteName) {
         let Some(node) = self.cast.node_of(by) else { return };
         match self.cast.replace_site(gone, node) {
-            Ok(_newest) => {
+            Ok(newest) => {
+                self.chronicle.succeed(Succession::of(newest.document()));
                 if let Some(site) = self.sites.get_mut(node.index()) {
                     site.give_charters(self.cast.chain.clone());
                 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::contents::{ContentsRoot, root_context};
 use protocol::document::Manifest;
-use protocol::identifier::{DatabaseName, SiteName};
+use protocol::identifier::DatabaseName;
 use protocol::machine::RecordKind;
 use shard_codec::sealing::open_root;
 use shard_codec::secret_sharing::reconstruct;
-use shard_codec::{Digest, ShardIndex, Share, UncheckedShard, VerifiedShard};
+use shard_codec::{Digest, ShardIndex, Share, ShareIndex, UncheckedShard, VerifiedShard};
 
 use super::{Fact, Invariant, Scene};
 use crate::world::chronicle::Chapter;
@@ -112,21 +112,20 @@ pub fn held_by<'a>(
     let chapter = scene.chronicle.chapters.get(manifest);
     let Chapter { signed, live } = chapter.ok_or_else(|| format!("nobody keeps manifest {}", manifest.short()))?;
     let document = signed.document();
-    let by_name: BTreeMap<&SiteName, &SimSite> = sites.map(|site| (&site.keys.name, site)).collect();
-    let is_sound = |site: &&SiteName, root: Option<Digest>| {
-        root.zip(by_name.get(*site)).is_some_and(|(root, site)| site.disk.sound(&root).is_some())
-    };
+    let sites: Vec<&SimSite> = sites.collect();
+    // At whichever site: one that was replaced while it stood still has its disk.
+    let is_sound = |root: Digest| sites.iter().any(|site| site.disk.sound(&root).is_some());
     let sound_shards = |stripe: &protocol::document::LiveStripe| {
-        let sites = (0..=u8::MAX).zip(stripe.placement.iter());
-        sites.filter(|(index, site)| is_sound(site, stripe.stripe.root(ShardIndex::new(*index)))).count()
+        let roots = stripe.stripe.roots.chunks_exact(32).filter_map(|root| root.try_into().ok());
+        roots.map(Digest::from_bytes).filter(|root| is_sound(*root)).count()
     };
     let weakest = live.iter().map(|stripe| (sound_shards(stripe), stripe.layout.parameters().data_shards()));
     let weakest = weakest.min_by_key(|(sound, needed)| sound.saturating_sub(*needed) + usize::from(sound >= needed));
     let (shards, data_shards) = weakest.unwrap_or((0, 0));
     let key = share_key(document);
-    let shares = document.custody.custodians.iter().filter_map(|name| by_name.get(name));
-    let shares = shares.filter(|site| site.disk.record(RecordKind::Share, &key).is_some()).count();
-    Ok(Standing { shards, data_shards, shares, threshold: usize::from(document.custody.threshold) })
+    let keepers = sites.iter().filter(|site| site.disk.record(RecordKind::Share, &key).is_some());
+    let shares: BTreeSet<ShareIndex> = keepers.filter_map(|site| scene.chronicle.share_index(document, site)).collect();
+    Ok(Standing { shards, data_shards, shares: shares.len(), threshold: usize::from(document.custody.threshold) })
 }
 
 /// Key of the record that keeps a site's share.
@@ -159,7 +158,10 @@ fn check(scene: &Scene<'_>, manifest: &Digest) -> Result<(), String> {
 pub fn open_from_disks(scene: &Scene<'_>, manifest: &Digest) -> Result<Digest, String> {
     let chapter = scene.chronicle.chapters.get(manifest).ok_or("nobody keeps the manifest")?;
     let document = chapter.signed.document();
-    let shares: Vec<Share> = scene.standing().filter_map(|site| scene.opened.share(site, document).ok()).collect();
+    // A site and its successor have the same one.
+    let shares = scene.standing().filter_map(|site| scene.opened.share(site, document).ok());
+    let shares: BTreeMap<ShareIndex, Share> = shares.map(|share| (share.index(), share)).collect();
+    let shares: Vec<Share> = shares.into_values().collect();
     let threshold = usize::from(document.custody.threshold);
     let secret =
         reconstruct(threshold, &shares, &document.custody.commitments()?).map_err(|error| error.to_string())?;
@@ -168,10 +170,11 @@ pub fn open_from_disks(scene: &Scene<'_>, manifest: &Digest) -> Result<Digest, S
     let root = ContentsRoot::decode(&root.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
     open_all(&root, |number| {
         let live = chapter.live.get(number)?;
-        let shards: Vec<VerifiedShard> = (scene.standing())
-            .filter_map(|site| {
-                let (index, root) = live.shard_at(&site.keys.name)?;
-                UncheckedShard::new(index, site.disk.sound(&root)?.to_vec()).verify(&root).ok()
+        let indices = (0..=u8::MAX).map(ShardIndex::new).map_while(|index| Some((index, live.stripe.root(index)?)));
+        let shards: Vec<VerifiedShard> = indices
+            .filter_map(|(index, root)| {
+                let bytes = scene.standing().find_map(|site| site.disk.sound(&root))?;
+                UncheckedShard::new(index, bytes.to_vec()).verify(&root).ok()
             })
             .collect();
         decode(live, &shards)

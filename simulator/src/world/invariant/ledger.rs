@@ -162,7 +162,7 @@ fn check_shares(
         let (catalog, evidence) = (&process.machines.catalog, &process.machines.evidence);
         let Some(history) = catalog.history(database) else { continue };
         for manifest in history.manifests_from(1).map(Signed::document) {
-            let custodians = manifest.custody.custodians.iter().filter_map(|name| by_name.get(name));
+            let custodians = manifest.custody.holders(history.succession()).filter_map(|(name, _)| by_name.get(name));
             let mut believed =
                 custodians.filter(|site| claims_share(&site.keys.name, database, history, manifest.sequence, evidence));
             let key = share_key(manifest);

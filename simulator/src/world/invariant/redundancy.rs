@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use protocol::machine::RecordKind;
 use shard_codec::secret_sharing::verify_share;
-use shard_codec::{Digest, ShareIndex};
+use shard_codec::Digest;
 
 use super::durability::share_key;
 use super::{Fact, Invariant, Scene};
@@ -64,8 +64,7 @@ impl Redundancy {
         if self.held.contains(&kept) {
             return Ok(());
         }
-        let position = document.custody.custodians.iter().position(|custodian| *custodian == site.keys.name);
-        let index = position.and_then(|position| ShareIndex::new(u8::try_from(position + 1).ok()?));
+        let index = scene.chronicle.share_index(document, site);
         let index = index.ok_or("of which it is no custodian")?;
         let commitments = document.custody.commitments()?;
         let share = scene.opened.share(site, document)?;
@@ -78,8 +77,10 @@ impl Redundancy {
 
 fn check_shards(scene: &Scene<'_>, node: NodeId, site: &SimSite, chapter: &Chapter) -> Result<(), String> {
     for live in chapter.live.iter() {
+        // One that was succeeded and does not know it holds what its successor should.
+        let holder = scene.chronicle.succession.holder(&site.keys.name);
         let (_index, root) =
-            live.shard_at(&site.keys.name).ok_or_else(|| format!("and has none of stripe {}", live.stripe.number))?;
+            live.shard_at(holder).ok_or_else(|| format!("and has none of stripe {}", live.stripe.number))?;
         // What the model itself broke, and nobody has read since, is not the site's lie.
         if site.disk.sound(&root).is_none() && !scene.chronicle.rotted.contains(&(node, root)) {
             return Err(format!("and that of stripe {} is not on the disk", live.stripe.number));
