@@ -5,6 +5,7 @@ mod charter;
 mod charter_plan;
 pub mod demo;
 pub(crate) mod documents;
+mod expel;
 mod failure;
 mod home;
 mod keys;

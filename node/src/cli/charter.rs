@@ -137,7 +137,8 @@ fn show(charters: &[Signed<Charter>], output: &Output) -> Result<(), Failure> {
 fn describe(charter: &Charter) -> serde_json::Value {
     let sites = charter.sites.iter().map(|site| {
         json!({ "name": site.name, "kind": site.kind, "jurisdiction": site.jurisdiction, "state": site.state,
-                "identity": site.identity.to_string(), "addresses": site.addresses, "roles": site.roles })
+                "succeeds": site.succeeds, "identity": site.identity.to_string(), "addresses": site.addresses,
+                "roles": site.roles })
     });
     let databases = charter.databases.iter().map(|database| {
         json!({ "name": database.name, "data_shards": database.data_shards, "total_shards": database.placement.len(),
@@ -164,7 +165,8 @@ fn words(state: Digest, newest: &Signed<Charter>, signers: &[String]) -> String 
     lines.push("  sites".to_owned());
     for site in &charter.sites {
         let state = if site.state == SiteState::Active { String::new() } else { format!("  {:?}", site.state) };
-        lines.push(format!("    {:<20} {:?} in {}{state}", site.name, site.kind, site.jurisdiction));
+        let place = site.succeeds.as_ref().map_or_else(String::new, |gone| format!("  in the place of {gone}"));
+        lines.push(format!("    {:<20} {:?} in {}{state}{place}", site.name, site.kind, site.jurisdiction));
     }
     lines.push("  coalitions of more than one site".to_owned());
     for coalition in coalitions(charter).iter().filter(|coalition| coalition.sites.len() > 1) {

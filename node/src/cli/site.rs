@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::keys::Passphrases;
 use super::pace::PaceArguments;
-use super::{Failure, Output, documents, runtime, scrub};
+use super::expel::ExpelArguments;
+use super::{Failure, Output, documents, expel, runtime, scrub};
 use crate::daemon::{self, SiteOptions};
 use crate::keystore::read_key_header;
 use crate::shard_store::{ScrubOptions, StoreOptions};
@@ -36,6 +37,11 @@ pub(super) enum SiteCommand {
         #[arg(long, env = "LEGATION_DIR")]
         dir: PathBuf,
     },
+    /// Draft the charter that puts a site out, seized or lost, and names the one that takes its place.
+    #[command(after_help = "Example: legation site expel fr-embassy --seized --successor pt-centre/join-request.txt \
+                            --charter charter.txt --out charter-2.txt\n\
+                            Nothing changes before a quorum of officials has signed it.")]
+    Expel(ExpelArguments),
     /// Show the site's identity, what it holds and the release log it keeps. The site must not be running.
     #[command(after_help = "Example: legation site show --dir /var/lib/legation")]
     Show {
@@ -129,6 +135,7 @@ pub(super) fn run(command: SiteCommand, passphrases: &Passphrases, output: &Outp
         SiteCommand::Init(arguments) => init(arguments, passphrases, output),
         SiteCommand::Run(arguments) => serve(&arguments, passphrases, output),
         SiteCommand::Scrub { dir } => scrub::run(&dir, output),
+        SiteCommand::Expel(arguments) => expel::run(&arguments, output),
         SiteCommand::Show { dir } => show(&dir, output),
     }
 }

@@ -28,6 +28,8 @@ const SITES: [(&str, &str, &str); 7] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) site_count: usize,
+    /// Of these, how many the founding charter names; all of them if absent.
+    pub(crate) members: Option<usize>,
     pub(crate) data_shards: usize,
     pub(crate) threshold: usize,
     pub(crate) databases: Vec<&'static str>,
@@ -44,6 +46,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             site_count: 7,
+            members: None,
             data_shards: 3,
             threshold: 3,
             databases: vec!["land-register"],
@@ -175,7 +178,8 @@ impl State {
                 format!("\"{file}\"")
             }
         };
-        let sites: Vec<String> = self.sites.iter().map(entry).collect();
+        let members = self.plan.members.unwrap_or(self.sites.len());
+        let sites: Vec<String> = self.sites.iter().take(members).map(entry).collect();
         let places = [("placement", &self.plan.placement), ("custodians", &self.plan.custodians)];
         let places = places.into_iter().filter(|(_what, names)| !names.is_empty());
         let places: String = places.map(|(what, names)| format!("{what} = {names:?}\n")).collect();

@@ -42,4 +42,5 @@ mod signed_once;
 mod site_crash;
 mod site_failure;
 mod sources;
+mod succession;
 mod watch;

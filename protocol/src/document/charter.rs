@@ -132,7 +132,9 @@ pub struct Site {
     pub addresses: Vec<String>,
     /// Member, lost or expelled.
     pub state: SiteState,
-    /// The site whose place this one takes, in every manifest there is.
+    /// The site whose place this one takes, in every manifest there is. Not written if there is none, as in charters made
+    /// before there were successors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succeeds: Option<SiteName>,
 }
 

@@ -82,3 +82,6 @@ pub(super) fn check_new(newest: &Charter, next: &Charter) -> Result<(), CharterE
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

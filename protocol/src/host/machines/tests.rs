@@ -6,3 +6,4 @@ mod ledgers;
 mod mesh;
 mod repairs;
 mod shares;
+mod successions;
