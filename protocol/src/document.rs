@@ -3,7 +3,7 @@
 mod audit_answer;
 mod audit_report;
 mod card;
-mod charter;
+pub(crate) mod charter;
 mod inventory;
 mod join_request;
 mod manifest;

@@ -23,8 +23,8 @@ use crate::signature::quorum::verify_single;
 use crate::timestamp::Timestamp;
 use crate::wire::summary::known;
 use crate::wire::{Refusal, RefusalCode, Response};
-use turns::{Turns, Word};
 pub use shard_name::ShardName;
+use turns::{Turns, Word};
 pub use turns::{WORD_INTERVAL_MS, WORDS_AT_ONCE_MAX};
 
 /// What the host tells.

@@ -243,8 +243,9 @@ pub(crate) fn missing_from<'a>(
     me: &'a SiteName,
 ) -> impl Iterator<Item = &'a Manifest> {
     let manifests = history.manifests_from(from).map(Signed::document);
-    manifests
-        .filter(move |manifest| manifest.custody.index_at(me, history.succession()).is_some() && history.share(manifest.sequence).is_none())
+    manifests.filter(move |manifest| {
+        manifest.custody.index_at(me, history.succession()).is_some() && history.share(manifest.sequence).is_none()
+    })
 }
 
 /// The next shares to recover: missing ones of snapshots with the same custody, of which the same helpers are believed

@@ -153,5 +153,7 @@ fn read_site(folder: &Path, plan: &SitePlan) -> Result<Site, Failure> {
 fn in_order_of_places(sites: &[Site]) -> Vec<&Site> {
     let successor = |site: &Site| sites.iter().find(|later| later.succeeds.as_ref() == Some(&site.name));
     let first = sites.iter().filter(|site| site.succeeds.is_none());
-    first.filter_map(|site| std::iter::successors(Some(site), |site| successor(site)).take(sites.len()).last()).collect()
+    first
+        .filter_map(|site| std::iter::successors(Some(site), |site| successor(site)).take(sites.len()).last())
+        .collect()
 }

@@ -94,9 +94,8 @@ struct Place {
 }
 
 fn places(charter: &Charter, site: &SiteName) -> Vec<Place> {
-    let left = |names: &[SiteName]| {
-        names.iter().filter(|name| *name != site && charter.active_site(name).is_some()).count()
-    };
+    let left =
+        |names: &[SiteName]| names.iter().filter(|name| *name != site && charter.active_site(name).is_some()).count();
     let places = charter.databases.iter().map(|entry| Place {
         database: entry.name.clone(),
         holds_shards: entry.placement.contains(site),
@@ -133,7 +132,9 @@ fn words(signed: &Signed<Charter>, arguments: &ExpelArguments, by: Option<&SiteN
         ));
     }
     lines.push(format!("  next: officials sign it (legation charter sign {out}); then one site that runs is given it"));
-    lines.push(format!("    legation site run --charter {out}, or legation charter publish from home; it tells the others"));
+    lines.push(format!(
+        "    legation site run --charter {out}, or legation charter publish from home; it tells the others"
+    ));
     if let Some(by) = by {
         lines.push(format!("  and {by} is started with it; legation status at any site shows it become whole"));
     }

@@ -9,9 +9,9 @@ use protocol::identifier::{DatabaseName, SiteName};
 use protocol::signature::Signed;
 use serde_json::json;
 
+use super::expel::ExpelArguments;
 use super::keys::Passphrases;
 use super::pace::PaceArguments;
-use super::expel::ExpelArguments;
 use super::{Failure, Output, documents, expel, runtime, scrub};
 use crate::daemon::{self, SiteOptions};
 use crate::keystore::read_key_header;

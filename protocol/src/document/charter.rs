@@ -1,7 +1,7 @@
 //! The charter: who governs, which sites there are, what is kept where.
 
 mod chain;
-mod succession;
+pub(crate) mod succession;
 
 use std::collections::{BTreeMap, BTreeSet};
 

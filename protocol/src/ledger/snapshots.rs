@@ -232,8 +232,8 @@ fn describe(
     let shard_sites: BTreeSet<SiteName> = sets.positions.names(&shards).cloned().collect();
     let jurisdictions = shard_sites.iter().chain(&share_sites).filter_map(|name| charter.active_site(name));
     let jurisdictions = jurisdictions.map(|site| site.jurisdiction.clone()).collect();
-    let since = manifest.custody.holders(catalog.succession()).map(|(site, _index)| site);
-    let custodians = sets.set(manifest.custody.custodians.iter().chain(since));
+    let held_by = |named| sets.set(catalog.succession().line(named));
+    let places: Vec<SiteSet> = manifest.custody.custodians.iter().map(held_by).collect();
     let ((shards_remaining, of_shards), (shares_remaining, of_shares)) = (sets.worst(&shards), sets.worst(&shares));
     let by_shards = shards_remaining + threshold < shares_remaining + data_shards;
     SnapshotLedger {
@@ -246,8 +246,9 @@ fn describe(
         shards_remaining,
         shares_remaining,
         weakest: if by_shards { of_shards } else { of_shares }.cloned(),
-        // Whoever ever held a share may have kept a copy.
-        readers: sets.smallest(|union| custodians.count_with(union) >= threshold),
+        // Whoever ever held a share may have kept a copy; a site and its successor had the same one.
+        readers: sets
+            .smallest(|union| places.iter().filter(|holders| holders.count_with(union) > 0).count() >= threshold),
         takers: sets
             .smallest(|union| shards.count_without(union) < data_shards || shares.count_without(union) < threshold),
     }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::document::Charter;
+use crate::document::{Charter, Succession};
 use crate::identifier::{DatabaseName, SiteName};
 
 /// What binds the sites of a coalition.
@@ -201,16 +201,18 @@ impl<'a> Positions<'a> {
 pub fn check(charter: &Charter) -> Result<(), Breach> {
     let positions = Positions::of(charter);
     let active = positions.set(charter.active_sites().map(|site| &site.name));
-    let coalitions: Vec<(Coalition, SiteSet)> = coalitions(charter)
-        .into_iter()
-        .map(|one| (positions.set(&one.sites), one))
-        .map(|(set, one)| (one, set))
-        .collect();
+    let succession = Succession::of(charter);
+    let taken = coalitions(charter).into_iter().map(|one| {
+        // Whoever took a site that was succeeded has the share that its successor has.
+        let read = positions.set(one.sites.iter().flat_map(|site| succession.line(site)));
+        (positions.set(&one.sites), read, one)
+    });
+    let taken: Vec<(SiteSet, SiteSet, Coalition)> = taken.collect();
     for database in &charter.databases {
         let (placement, custodians) = (positions.set(&database.placement), positions.set(&database.custodians));
         let (threshold, data_shards) = (usize::from(database.threshold), usize::from(database.data_shards));
-        let harm = |taken: &SiteSet| {
-            let shares = custodians.count_with(taken);
+        let harm = |taken: &SiteSet, read: &SiteSet| {
+            let shares = custodians.count_with(read);
             let shards_left = placement.count_with_and_without(&active, taken);
             let shares_left = custodians.count_with_and_without(&active, taken);
             if shares >= threshold {
@@ -224,9 +226,9 @@ pub fn check(charter: &Charter) -> Result<(), Breach> {
             }
         };
         let nobody = SiteSet::default();
-        let takers = coalitions.iter().map(|(coalition, sites)| (Some(coalition), sites));
-        for (coalition, taken) in std::iter::once((None, &nobody)).chain(takers) {
-            if let Some((harm, bound)) = harm(taken) {
+        let takers = taken.iter().map(|(sites, read, coalition)| (Some(coalition), sites, read));
+        for (coalition, taken, read) in std::iter::once((None, &nobody, &nobody)).chain(takers) {
+            if let Some((harm, bound)) = harm(taken, read) {
                 let (database, coalition) = (database.name.clone(), coalition.cloned());
                 return Err(Breach { database, coalition, harm, bound });
             }

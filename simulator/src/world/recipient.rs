@@ -190,9 +190,8 @@ impl Restore {
     async fn collect(&self, survey: &Survey, manifest: &Signed<Manifest>) -> Result<SnapshotSecret, String> {
         let custody = &manifest.document().custody;
         let holders = custody.holders(survey.catalog.succession());
-        let asks = holders.filter_map(|(site, index)| {
-            Some(self.ask(manifest, site, survey.links.get(site).copied()?, index))
-        });
+        let asks =
+            holders.filter_map(|(site, index)| Some(self.ask(manifest, site, survey.links.get(site).copied()?, index)));
         let shares: Vec<Share> = join_all(asks).await.into_iter().flatten().collect();
         let threshold = usize::from(custody.threshold);
         if shares.len() < threshold {
@@ -244,6 +243,8 @@ fn live_stripes(survey: &Survey, manifest: &Manifest) -> Result<LiveStripes, Str
     let mut live = LiveStripes::default();
     let history = survey.catalog.history(&manifest.database).into_iter();
     let manifests = history.flat_map(|history| history.manifests_from(1)).map(Signed::document);
-    manifests.take_while(|older| older.sequence <= manifest.sequence).try_for_each(|older| live.apply(older, survey.catalog.succession()))?;
+    manifests
+        .take_while(|older| older.sequence <= manifest.sequence)
+        .try_for_each(|older| live.apply(older, survey.catalog.succession()))?;
     Ok(live)
 }

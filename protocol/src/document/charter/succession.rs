@@ -9,29 +9,35 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Charter, CharterError, Site};
 use crate::identifier::SiteName;
 
-/// For each site that was succeeded, the one that stands in its place now.
+/// For each site that was succeeded, those who came after it, the one that stands in its place now last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Succession(BTreeMap<SiteName, SiteName>);
+pub struct Succession(BTreeMap<SiteName, Vec<SiteName>>);
 
 impl Succession {
     /// What a charter says.
     #[must_use]
     pub fn of(charter: &Charter) -> Self {
-        let mut holders: BTreeMap<SiteName, SiteName> = BTreeMap::new();
+        let mut after: BTreeMap<SiteName, Vec<SiteName>> = BTreeMap::new();
         // Successors come after their predecessors, so a chain is followed from its end.
         for site in charter.sites.iter().rev() {
             if let Some(predecessor) = &site.succeeds {
-                let last = holders.get(&site.name).unwrap_or(&site.name).clone();
-                holders.insert(predecessor.clone(), last);
+                let later = after.get(&site.name).into_iter().flatten();
+                let line = std::iter::once(&site.name).chain(later).cloned().collect();
+                after.insert(predecessor.clone(), line);
             }
         }
-        Self(holders)
+        Self(after)
     }
 
     /// The site that stands where a manifest says `named`.
     #[must_use]
     pub fn holder<'a>(&'a self, named: &'a SiteName) -> &'a SiteName {
-        self.0.get(named).unwrap_or(named)
+        self.0.get(named).and_then(|line| line.last()).unwrap_or(named)
+    }
+
+    /// Everybody who ever held what a manifest gives to `named`: that site, and those who came after it.
+    pub fn line<'a>(&'a self, named: &'a SiteName) -> impl Iterator<Item = &'a SiteName> {
+        std::iter::once(named).chain(self.0.get(named).into_iter().flatten())
     }
 
     /// Whether anybody in `names` was succeeded.
@@ -48,12 +54,15 @@ pub(super) fn validate(charter: &Charter) -> Result<(), String> {
     for site in &charter.sites {
         if let Some(name) = &site.succeeds {
             let (new, roles) = (&site.name, site.roles);
-            let predecessor = before.get(name).ok_or_else(|| format!("site {new} succeeds {name}, which is not before it"))?;
+            let predecessor =
+                before.get(name).ok_or_else(|| format!("site {new} succeeds {name}, which is not before it"))?;
             if predecessor.state == super::SiteState::Active {
                 return Err(format!("site {new} succeeds {name}, which is active: mark that lost or expelled"));
             }
             if predecessor.roles.shards && !roles.shards || predecessor.roles.shares && !roles.shares {
-                return Err(format!("site {new} succeeds {name} and cannot hold what that held: give it the same roles"));
+                return Err(format!(
+                    "site {new} succeeds {name} and cannot hold what that held: give it the same roles"
+                ));
             }
             if !succeeded.insert(name) {
                 return Err(format!("two sites succeed {name}"));
@@ -84,4 +93,4 @@ pub(super) fn check_new(newest: &Charter, next: &Charter) -> Result<(), CharterE
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

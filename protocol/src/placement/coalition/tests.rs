@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use crate::document::charter::succession::tests::admit;
 use crate::document::{Charter, Document as _, Manifest, Receipt, SiteState};
 use crate::fixture::{NOW, SITES, State, database, name};
 use crate::identifier::SiteName;
@@ -90,6 +91,31 @@ fn the_shares_of_a_lost_site_still_count_for_who_took_it() {
             "{text}"
         );
     }
+}
+
+/// The attack: a country takes one site, waits until its place is given to another country, and is given one more site
+/// than it could have had before. It holds the share of the first for ever.
+#[test]
+fn the_share_of_a_site_that_was_succeeded_still_counts_for_who_took_it() {
+    let next = |later: &'static str| {
+        let state = State::new();
+        let mut next = state.next_charter(|charter| {
+            charter.sites[5..].iter_mut().for_each(|site| site.jurisdiction = "XX".to_owned());
+            admit(charter, "ottawa", "oslo", 1);
+            charter.sites[7].jurisdiction = "NO".to_owned();
+        });
+        admit(&mut next, "bern", "lagos", 2);
+        next.sites[8].jurisdiction = later.to_owned();
+        check(&next).map_err(|breach| breach.to_string())
+    };
+    assert_eq!(next("NG"), Ok(()), "oslo's share, which ottawa had, and tokyo's are two of three");
+    let text = next("XX").unwrap_err();
+    assert!(text.contains("jurisdiction XX") && text.contains("holds 3 shares"), "{text}");
+    // In the same country a site and its successor have one share between them.
+    let mut same = State::new().charter().clone();
+    same.sites[5..].iter_mut().for_each(|site| site.jurisdiction = "XX".to_owned());
+    admit(&mut same, "ottawa", "oslo", 1);
+    assert_eq!(check(&same), Ok(()));
 }
 
 fn receipts(holders: &[usize]) -> Vec<Receipt> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use protocol::machine::RecordKind;
-use shard_codec::secret_sharing::verify_share;
 use shard_codec::Digest;
+use shard_codec::secret_sharing::verify_share;
 
 use super::durability::share_key;
 use super::{Fact, Invariant, Scene};

@@ -8,7 +8,7 @@ use crate::fixture::{State, name, rng, sign};
 use crate::signature::{Keypair, Signed};
 
 /// Admits a new site in the place of another, which is out.
-fn admit(charter: &mut Charter, gone: &str, new: &str, seed: u64) {
+pub(crate) fn admit(charter: &mut Charter, gone: &str, new: &str, seed: u64) {
     let place = charter.sites.iter().position(|site| site.name == name(gone)).unwrap();
     charter.sites[place].state = SiteState::Expelled;
     let sealing_key = SealingSecretKey::generate(&mut rng(seed)).public().as_bytes().to_vec();
