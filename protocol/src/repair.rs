@@ -227,7 +227,7 @@ impl Repair {
         outputs
     }
 
-    /// Begins what jobs and budget allow: when time has passed, and as soon as a job has made room.
+    /// Begins what jobs and budget allow: when time has passed, when something was found, and as soon as a job has made room.
     fn begin(
         &mut self,
         now: Timestamp,
@@ -272,10 +272,11 @@ impl Repair {
             }
             Input::Ended { shard, outcome } => {
                 self.ended(now, &shard, outcome, &mut outputs);
-                self.begin(now, catalog, evidence, keys, &mut outputs);
             }
         }
         self.declare(now, catalog, evidence, keys, &mut outputs);
+        // At once, not with the next second: what is lacking was just told.
+        self.begin(now, catalog, evidence, keys, &mut outputs);
         outputs
     }
 
