@@ -3,6 +3,7 @@
 //! Everything comes from the ledger, the evidence and the store; nothing is assumed. What is wrong is said in
 //! [`alarms`], each with the next step.
 
+pub mod agreements;
 pub mod alarms;
 pub mod metrics;
 pub mod text;
@@ -22,6 +23,7 @@ use shard_codec::shard_tree::LEAF_BYTES;
 
 use crate::heard::LastHeard;
 use crate::shard_store::ScrubProgress;
+pub use agreements::AgreementStatus;
 pub use alarms::{Alarm, Severity};
 
 const MONTH_MS: u64 = 30 * 86_400_000;
@@ -88,6 +90,8 @@ pub struct SiteStatus {
     pub up_ms: u64,
     /// What is wrong, the worst first.
     pub alarms: Vec<Alarm>,
+    /// Agreements that end, the first one first.
+    pub agreements: Vec<AgreementStatus>,
     /// Every database of the charter.
     pub databases: Vec<DatabaseStatus>,
     /// Every other active site.
@@ -251,6 +255,7 @@ pub fn look(sources: &Sources<'_>) -> SiteStatus {
         now_ms: sources.now_ms,
         up_ms: sources.now_ms.saturating_sub(sources.started_ms),
         alarms: Vec::new(),
+        agreements: agreements::of(charter),
         databases,
         sites: others.map(|site| of_peer(&site.name, &site.jurisdiction, sources)).collect(),
         repair: of_repair(sources),

@@ -19,7 +19,8 @@ pub use audit_answer::{AuditAnswer, Challenge};
 pub use audit_report::{AuditReport, Tally};
 pub use card::{Bearer, Card};
 pub use charter::{
-    Alliance, Charter, CharterChain, CharterError, Database, Official, Roles, Site, SiteKind, SiteState, Succession,
+    Agreement, Alliance, Charter, CharterChain, CharterError, DISTANCE_KM_MAX, Database, Official, Roles, Site,
+    SiteKind, SiteState, Succession,
 };
 pub use inventory::Inventory;
 pub use join_request::JoinRequest;

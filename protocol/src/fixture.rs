@@ -225,6 +225,7 @@ fn founding_charter(officials: &[Keypair], sites: &[SiteKeys], writer: &Keypair)
         addresses: vec![format!("/dns/{}.example/tcp/4001", keys.name)],
         state: SiteState::Active,
         succeeds: None,
+        agreement: None,
     };
     let official =
         |(index, keys): (usize, &Keypair)| Official { name: format!("official {index}"), key: keys.public() };

@@ -23,6 +23,7 @@ fn what_failed_once_holds() {
         include_str!("failed/charter-to-a-replaced-site.toml"),
         include_str!("failed/holders-nobody-knew.toml"),
         include_str!("failed/outbox-nobody-shows.toml"),
+        include_str!("failed/fork-before-what-waits-at-home.toml"),
         include_str!("failed/clock-set-while-a-shard-is-lacking.toml"),
         include_str!("failed/clock-set-while-a-disk-is-empty.toml"),
         include_str!("failed/clock-set-and-a-loss-not-told.toml"),

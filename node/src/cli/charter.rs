@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use protocol::document::{Charter, CharterChain, Database, SiteState};
+use protocol::document::{Agreement, Charter, CharterChain, Database, SiteState};
 use protocol::machine::Announcement;
 use protocol::placement::coalition::coalitions;
 use protocol::signature::Signed;
+use protocol::timestamp::Timestamp;
 use protocol::wire::Request;
 use serde_json::json;
 use shard_codec::Digest;
@@ -137,7 +138,7 @@ fn show(charters: &[Signed<Charter>], output: &Output) -> Result<(), Failure> {
 fn describe(charter: &Charter) -> serde_json::Value {
     let sites = charter.sites.iter().map(|site| {
         json!({ "name": site.name, "kind": site.kind, "jurisdiction": site.jurisdiction, "state": site.state,
-                "succeeds": site.succeeds, "identity": site.identity.to_string(), "addresses": site.addresses,
+                "succeeds": site.succeeds, "agreement": site.agreement, "identity": site.identity.to_string(), "addresses": site.addresses,
                 "roles": site.roles })
     });
     let databases = charter.databases.iter().map(|database| {
@@ -167,6 +168,7 @@ fn words(state: Digest, newest: &Signed<Charter>, signers: &[String]) -> String 
         let state = if site.state == SiteState::Active { String::new() } else { format!("  {:?}", site.state) };
         let place = site.succeeds.as_ref().map_or_else(String::new, |gone| format!("  in the place of {gone}"));
         lines.push(format!("    {:<20} {:?} in {}{state}{place}", site.name, site.kind, site.jurisdiction));
+        lines.extend(site.agreement.as_ref().map(words_of_agreement));
     }
     lines.push("  coalitions of more than one site".to_owned());
     for coalition in coalitions(charter).iter().filter(|coalition| coalition.sites.len() > 1) {
@@ -191,6 +193,18 @@ fn words(state: Digest, newest: &Signed<Charter>, signers: &[String]) -> String 
         }
     }
     lines.join("\n")
+}
+
+fn words_of_agreement(agreement: &Agreement) -> String {
+    let Agreement { reference, in_force, expires, inviolable, emergency_entry, distance_km } = agreement;
+    let day = |moment: Timestamp| moment.to_string().chars().take(10).collect::<String>();
+    let mut words = vec![reference.clone()];
+    words.extend(in_force.map(|begins| format!("since {}", day(begins))));
+    words.push(expires.map_or_else(|| "without an end".to_owned(), |ends| format!("until {}", day(ends))));
+    words.push(if *inviolable { "inviolable" } else { "not inviolable" }.to_owned());
+    words.extend(emergency_entry.then(|| "entry in an emergency".to_owned()));
+    words.extend(distance_km.map(|km| format!("{km} km from home")));
+    format!("      {}", words.join(", "))
 }
 
 /// How many sites may be lost whichever they are, by the numbers alone.

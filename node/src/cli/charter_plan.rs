@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::document::{Alliance, Bearer, Card, Charter, Database, JoinRequest, Official, Site, SiteState};
+use protocol::document::{
+    Agreement, Alliance, Bearer, Card, Charter, Database, JoinRequest, Official, Site, SiteState,
+};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::signature::{PublicKey, Signed};
 use protocol::timestamp::Timestamp;
@@ -39,6 +41,46 @@ struct SiteWithState {
     state: SiteState,
     /// The lost or expelled site whose place it takes.
     succeeds: Option<SiteName>,
+    agreement: Option<AgreementPlan>,
+}
+
+/// Dates as in `2027-06-20`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgreementPlan {
+    reference: String,
+    in_force: Option<toml::value::Datetime>,
+    expires: Option<toml::value::Datetime>,
+    #[serde(default)]
+    inviolable: bool,
+    #[serde(default)]
+    emergency_entry: bool,
+    distance_km: Option<u32>,
+}
+
+impl AgreementPlan {
+    fn agreement(&self) -> Result<Agreement, Failure> {
+        let moment = |date: &Option<toml::value::Datetime>| date.as_ref().map(begin_of).transpose();
+        Ok(Agreement {
+            reference: self.reference.clone(),
+            in_force: moment(&self.in_force)?,
+            expires: moment(&self.expires)?,
+            inviolable: self.inviolable,
+            emergency_entry: self.emergency_entry,
+            distance_km: self.distance_km,
+        })
+    }
+}
+
+/// The first moment of a day, UTC.
+fn begin_of(date: &toml::value::Datetime) -> Result<Timestamp, Failure> {
+    let usage = || Failure::usage(format!("'{date}' is not a date such as 2027-06-20, from 1970 on"));
+    if date.time.is_some() || date.offset.is_some() {
+        return Err(usage());
+    }
+    let begin = humantime::parse_rfc3339(&format!("{date}T00:00:00Z")).map_err(|_date| usage())?;
+    let since = begin.duration_since(std::time::UNIX_EPOCH).map_err(|_earlier| usage())?;
+    Ok(Timestamp::from_unix_ms(since.as_secs() * 1_000))
 }
 
 const fn active() -> SiteState {
@@ -140,13 +182,18 @@ pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result
 }
 
 fn read_site(folder: &Path, plan: &SitePlan) -> Result<Site, Failure> {
-    let (file, state, succeeds) = match plan {
-        SitePlan::Active(file) => (file, SiteState::Active, None),
-        SitePlan::WithState(site) => (&site.join_request, site.state, site.succeeds.clone()),
+    let read = |file: &PathBuf| -> Result<Site, Failure> {
+        let signed = documents::read::<JoinRequest>(&folder.join(file))?;
+        Ok(Site { state: SiteState::Active, succeeds: None, agreement: None, ..signed.verify()?.clone() })
     };
-    let signed = documents::read::<JoinRequest>(&folder.join(file))?;
-    let site = signed.verify()?;
-    Ok(Site { state, succeeds, ..site.clone() })
+    match plan {
+        SitePlan::Active(file) => read(file),
+        SitePlan::WithState(site) => {
+            let agreement = site.agreement.as_ref().map(AgreementPlan::agreement).transpose()?;
+            let (state, succeeds) = (site.state, site.succeeds.clone());
+            Ok(Site { state, succeeds, agreement, ..read(&site.join_request)? })
+        }
+    }
 }
 
 /// Each site where its first predecessor stood: the shards that lie at a place stay at that place.
@@ -156,4 +203,44 @@ fn in_order_of_places(sites: &[Site]) -> Vec<&Site> {
     first
         .filter_map(|site| std::iter::successors(Some(site), |site| successor(site)).take(sites.len()).last())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SitePlan, SiteWithState};
+
+    fn agreement(text: &str) -> Result<protocol::document::Agreement, String> {
+        let plan = format!("join_request = 'x.txt'\nagreement = {{ {text} }}");
+        let plan: SiteWithState = toml::from_str(&plan).map_err(|error| error.message().to_owned())?;
+        let made = plan.agreement.unwrap().agreement().map_err(|failure| failure.to_string())?;
+        made.validate().map(|()| made)
+    }
+
+    #[test]
+    fn dates_are_days_and_ends_come_after_beginnings() {
+        let made =
+            agreement("reference = 'treaty', in_force = 2017-06-20, expires = 2027-06-20, inviolable = true").unwrap();
+        assert_eq!(made.in_force.unwrap().to_string(), "2017-06-20T00:00:00Z");
+        assert_eq!(made.expires.unwrap().to_string(), "2027-06-20T00:00:00Z");
+        assert!(made.inviolable && !made.emergency_entry);
+        assert_eq!(agreement("reference = 'contract'").unwrap().expires, None);
+        for (text, refused) in [
+            ("reference = 'a', in_force = 2027-06-20, expires = 2017-06-20", "the agreement ends before it begins"),
+            ("reference = 'a', expires = 12:00:00", "is not a date such as 2027-06-20"),
+            ("reference = 'a', expires = 1812-06-24", "is not a date such as 2027-06-20"),
+            ("reference = ''", "the agreement's reference must be"),
+            ("reference = 'a', distance_km = 40000", "distance_km is at most 20100"),
+            ("reference = 'a', until = 2027-06-20", "unknown field `until`"),
+        ] {
+            let error = agreement(text).unwrap_err();
+            assert!(error.contains(refused), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_site_is_a_file_or_a_table() {
+        let plan: SiteWithState = toml::from_str("join_request = 'x.txt'\nsucceeds = 'xx-old'").unwrap();
+        assert_eq!(plan.state, protocol::document::SiteState::Active);
+        assert!(matches!(SitePlan::WithState(plan), SitePlan::WithState(site) if site.succeeds.is_some()));
+    }
 }

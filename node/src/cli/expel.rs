@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &ExpelArguments, output: &Output) -> Result<(), Fai
 fn read_successor(file: &std::path::Path, gone: &SiteName) -> Result<Site, Failure> {
     let signed = documents::read::<JoinRequest>(file)?;
     let site = signed.verify()?.clone();
-    Ok(Site { state: SiteState::Active, succeeds: Some(gone.clone()), ..site })
+    Ok(Site { state: SiteState::Active, succeeds: Some(gone.clone()), agreement: None, ..site })
 }
 
 fn draft(chain: &CharterChain, gone: &SiteName, state: SiteState, successor: Option<&Site>) -> Charter {

@@ -165,6 +165,7 @@ fn init(arguments: InitArguments, passphrases: &Passphrases, output: &Output) ->
         addresses: arguments.addresses,
         state: SiteState::Active,
         succeeds: None,
+        agreement: None,
     };
     let path = dir.join("join-request.txt");
     let name = site.name.clone();

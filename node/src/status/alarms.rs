@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::agreements;
 use super::text::{ago, bytes, duration};
 use super::{DatabaseStatus, PeerStatus, SiteStatus, SnapshotStatus};
 use crate::exit_code::ExitCode;
@@ -49,11 +50,11 @@ fn as_number<S: serde::Serializer>(code: &ExitCode, serializer: S) -> Result<S::
     serializer.serialize_u8(code.number())
 }
 
-fn alarm(code: &'static str, exit_code: ExitCode, text: String, next_step: impl Into<String>) -> Alarm {
+pub(super) fn alarm(code: &'static str, exit_code: ExitCode, text: String, next_step: impl Into<String>) -> Alarm {
     Alarm { severity: Severity::Alarm, code, subject: String::new(), text, next_step: next_step.into(), exit_code }
 }
 
-fn warning(code: &'static str, exit_code: ExitCode, text: String, next_step: impl Into<String>) -> Alarm {
+pub(super) fn warning(code: &'static str, exit_code: ExitCode, text: String, next_step: impl Into<String>) -> Alarm {
     Alarm { severity: Severity::Warning, ..alarm(code, exit_code, text, next_step) }
 }
 
@@ -101,6 +102,7 @@ pub(super) fn of(status: &SiteStatus, is_member: bool) -> Vec<Alarm> {
             "make room on the disk or give the site a larger one; what is stored stays safe meanwhile",
         ));
     }
+    found.extend(status.agreements.iter().filter_map(|one| agreements::alarm_of(one, status.now_ms)));
     found.sort_by_key(|alarm| alarm.severity);
     found
 }

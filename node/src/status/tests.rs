@@ -46,6 +46,7 @@ fn well() -> SiteStatus {
         now_ms: 100_000_000,
         up_ms: 90_000_000,
         alarms: Vec::new(),
+        agreements: Vec::new(),
         databases: vec![DatabaseStatus {
             database: "land-register".to_owned(),
             newest: Some(snapshot(7, 5, true)),

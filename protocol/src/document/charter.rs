@@ -1,5 +1,6 @@
 //! The charter: who governs, which sites there are, what is kept where.
 
+mod agreement;
 mod chain;
 pub(crate) mod succession;
 
@@ -10,6 +11,7 @@ use shard_codec::limits::STRIPE_BYTES_MAX;
 use shard_codec::share_sealing::SealingPublicKey;
 use shard_codec::{CodingParameters, Digest, ShardIndex};
 
+pub use agreement::{Agreement, DISTANCE_KM_MAX};
 pub use chain::{CharterChain, CharterError};
 pub use succession::Succession;
 
@@ -136,6 +138,9 @@ pub struct Site {
     /// before there were successors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succeeds: Option<SiteName>,
+    /// On what ground it stands there. Not written if nothing is said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
 }
 
 impl Site {
@@ -150,6 +155,9 @@ impl Site {
         }
         for (what, text) in [("owner", &self.owner), ("vendor", &self.vendor), ("network", &self.network)] {
             text.as_ref().map_or(Ok(()), |text| check_text(&format!("site {name}: {what}"), text))?;
+        }
+        if let Some(agreement) = &self.agreement {
+            agreement.validate().map_err(|why| format!("site {name}: {why}"))?;
         }
         if !self.roles.shards && !self.roles.shares {
             return Err(format!("site {name}: holds neither shards nor shares"));

@@ -208,6 +208,7 @@ fn charter_site(place: &SiteConfig, keys: &SiteKeys) -> Site {
         addresses: vec![format!("/dns/{}.example/tcp/4001", place.name)],
         state: SiteState::Active,
         succeeds: None,
+        agreement: None,
     }
 }
 
