@@ -5,6 +5,7 @@
 
 pub mod agreements;
 pub mod alarms;
+pub mod handovers;
 pub mod metrics;
 pub mod text;
 
@@ -25,6 +26,7 @@ use crate::heard::LastHeard;
 use crate::shard_store::ScrubProgress;
 pub use agreements::AgreementStatus;
 pub use alarms::{Alarm, Severity};
+pub use handovers::HandoverStatus;
 
 const MONTH_MS: u64 = 30 * 86_400_000;
 /// The loss that the audit's promise is shown for: one in a hundred of a site's shards,
@@ -90,6 +92,8 @@ pub struct SiteStatus {
     pub up_ms: u64,
     /// What is wrong, the worst first.
     pub alarms: Vec<Alarm>,
+    /// Sites that leave in good order.
+    pub handovers: Vec<HandoverStatus>,
     /// Agreements that end, the first one first.
     pub agreements: Vec<AgreementStatus>,
     /// Every database of the charter.
@@ -256,6 +260,7 @@ pub fn look(sources: &Sources<'_>) -> SiteStatus {
         up_ms: sources.now_ms.saturating_sub(sources.started_ms),
         alarms: Vec::new(),
         agreements: agreements::of(charter),
+        handovers: handovers::of(sources),
         databases,
         sites: others.map(|site| of_peer(&site.name, &site.jurisdiction, sources)).collect(),
         repair: of_repair(sources),

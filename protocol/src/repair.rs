@@ -421,7 +421,7 @@ pub fn helper_read(
     if stripe.site_of(shard.shard_index) != Some(&keys.name) {
         return refuse("the shard does not lie at this site");
     }
-    if stripe.live.shard_at(caller).is_none() {
+    if stripe.live.shard_due_at(caller).is_none() {
         return refuse("a site reads shards only of stripes of which it holds one");
     }
     #[cfg(feature = "planted-bugs")]

@@ -244,7 +244,7 @@ pub(crate) fn missing_from<'a>(
 ) -> impl Iterator<Item = &'a Manifest> {
     let manifests = history.manifests_from(from).map(Signed::document);
     manifests.filter(move |manifest| {
-        manifest.custody.index_at(me, history.succession()).is_some() && history.share(manifest.sequence).is_none()
+        manifest.custody.index_due_at(me, history.succession()).is_some() && history.share(manifest.sequence).is_none()
     })
 }
 

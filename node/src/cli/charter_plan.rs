@@ -212,7 +212,7 @@ mod tests {
     fn agreement(text: &str) -> Result<protocol::document::Agreement, String> {
         let plan = format!("join_request = 'x.txt'\nagreement = {{ {text} }}");
         let plan: SiteWithState = toml::from_str(&plan).map_err(|error| error.message().to_owned())?;
-        let made = plan.agreement.unwrap().agreement().map_err(|failure| failure.to_string())?;
+        let made = plan.agreement.unwrap().agreement().map_err(|failure| failure.message)?;
         made.validate().map(|()| made)
     }
 

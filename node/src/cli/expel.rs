@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Failure, Output, documents};
 use crate::clock;
+use crate::status::HandoverStatus;
 
 /// Whom, why, and who comes instead.
 #[derive(Debug, clap::Args)]
@@ -23,8 +24,14 @@ pub(super) struct ExpelArguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Somebody else has it, disks and keys; otherwise it counts as lost.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "leaving")]
     seized: bool,
+    /// It leaves in good order: it stays a member and keeps its places until its successor has taken over.
+    #[arg(long, requires = "successor")]
+    leaving: bool,
+    /// For a site that leaves: what `legation status --json` said at another site, as proof that its successor has all.
+    #[arg(long, value_name = "FILE")]
+    status: Option<PathBuf>,
     /// The join request of the site that takes its place: it remakes what the other held from the remaining sites.
     #[arg(long, value_name = "JOIN_REQUEST")]
     successor: Option<PathBuf>,
@@ -36,12 +43,19 @@ pub(super) fn run(arguments: &ExpelArguments, output: &Output) -> Result<(), Fai
     let before = chain.charter();
     let is_vacant = |site: &Site| !before.sites.iter().any(|later| later.succeeds.as_ref() == Some(&site.name));
     let gone = before.site(&arguments.name);
-    let gone = gone.filter(|site| site.state == SiteState::Active || successor.is_some() && is_vacant(site));
+    let gone = gone.filter(|site| site.is_member() || successor.is_some() && is_vacant(site));
     let gone = gone.ok_or_else(|| {
         let known: Vec<&str> = before.active_sites().map(|site| site.name.as_str()).collect();
         Failure::usage(format!("{} is no site that can be put out; these are: {}", arguments.name, known.join(", ")))
     })?;
-    let state = if arguments.seized { SiteState::Expelled } else { SiteState::Lost };
+    let state = match (arguments.seized, arguments.leaving) {
+        (true, _) => SiteState::Expelled,
+        (false, true) => SiteState::Draining,
+        (false, false) => SiteState::Lost,
+    };
+    if state == SiteState::Lost && gone.state == SiteState::Draining {
+        check_taken_over(&gone.name, arguments.status.as_deref())?;
+    }
     let draft = draft(&chain, &gone.name, state, successor.as_ref());
     let signed = Signed::draft(draft).map_err(Failure::refused)?;
     let mut charters: Vec<_> = chain.iter().cloned().collect();
@@ -53,6 +67,40 @@ pub(super) fn run(arguments: &ExpelArguments, output: &Output) -> Result<(), Fai
                         "expelled": gone.name, "seized": arguments.seized, "successor": by, "places": places });
     output.result(&value, || words(&signed, arguments, by, &places));
     Ok(())
+}
+
+/// The part of a status that is looked at.
+#[derive(serde::Deserialize)]
+struct SeenStatus {
+    site: String,
+    handovers: Vec<HandoverStatus>,
+}
+
+/// Nothing that a site holds is let go before another site is seen to have it.
+fn check_taken_over(leaving: &SiteName, status: Option<&std::path::Path>) -> Result<(), Failure> {
+    let file = status.ok_or_else(|| {
+        Failure::refused(format!(
+            "{leaving} is leaving: show that its successor has all, with --status FILE from 'legation status --json' at \
+             another site; or say --seized if it cannot be waited for"
+        ))
+    })?;
+    let text = documents::read_text(file)?;
+    let seen: SeenStatus = serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{}: not a status: {error}", file.display())))?;
+    let handover = seen.handovers.iter().find(|handover| handover.site == leaving.as_str());
+    let handover = handover.ok_or_else(|| {
+        Failure::refused(format!("{} at {} does not know that {leaving} is leaving", file.display(), seen.site))
+    })?;
+    if seen.site == leaving.as_str() {
+        return Err(Failure::refused(format!("{leaving} does not speak for its successor: ask another site")));
+    }
+    if handover.is_whole() {
+        return Ok(());
+    }
+    let HandoverStatus { successor, missing_shard_count, missing_share_count, .. } = handover;
+    Err(Failure::refused(format!(
+        "{successor} has still to take over {missing_shard_count} shards and {missing_share_count} shares: wait"
+    )))
 }
 
 fn read_successor(file: &std::path::Path, gone: &SiteName) -> Result<Site, Failure> {
@@ -110,7 +158,8 @@ fn places(charter: &Charter, site: &SiteName) -> Vec<Place> {
 
 fn words(signed: &Signed<Charter>, arguments: &ExpelArguments, by: Option<&SiteName>, places: &[Place]) -> String {
     let (name, version, out) = (&arguments.name, signed.document().version, arguments.out.display());
-    let mut lines = vec![format!("Charter {version}, digest {}: {name} is put out", signed.digest())];
+    let what = if arguments.leaving { "is leaving" } else { "is put out" };
+    let mut lines = vec![format!("Charter {version}, digest {}: {name} {what}", signed.digest())];
     for place in places {
         lines.push(format!(
             "  {}: {} other sites hold shards and {} are enough; {} hold shares and {} are enough",
@@ -122,6 +171,9 @@ fn words(signed: &Signed<Charter>, arguments: &ExpelArguments, by: Option<&SiteN
             "  {by} takes its place in every snapshot there is: it remakes those shards and shares from the other sites, \
              without home and without a key"
         ),
+        None if signed.document().sites.iter().any(|site| site.succeeds.as_ref() == Some(name)) => {
+            "  its successor has taken over".to_owned()
+        }
         None => "  nobody takes its place: what it held stays missing until this command is run again with --successor"
             .to_owned(),
     });

@@ -48,7 +48,7 @@ pub async fn remake_at(
         history.into_iter().flat_map(|history| history.live_stripes().iter()).cloned().collect();
     let mut stored = 0;
     for live in stripes {
-        let lacks = live.shard_at(site).is_some_and(|(_index, root)| wanted.contains(&root));
+        let lacks = live.shard_due_at(site).is_some_and(|(_index, root)| wanted.contains(&root));
         if lacks {
             stored += remake_one(fetcher, &mut link, database, &live).await?;
         }
@@ -63,7 +63,7 @@ async fn remake_one(
     live: &LiveStripe,
 ) -> Result<u64, RepairError> {
     let site = link.name().clone();
-    let Some((index, root)) = live.shard_at(&site) else { return Ok(0) };
+    let Some((index, root)) = live.shard_due_at(&site) else { return Ok(0) };
     let shard = fetcher.remake(live, &site, index).await?;
     if Digest::of(&shard) != root {
         return Err(RepairError::Root(live.stripe.number));

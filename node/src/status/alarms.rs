@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use super::agreements;
 use super::text::{ago, bytes, duration};
 use super::{DatabaseStatus, PeerStatus, SiteStatus, SnapshotStatus};
+use super::{agreements, handovers};
 use crate::exit_code::ExitCode;
 
 /// A site that has not answered for so long is said to be silent.
@@ -102,6 +102,7 @@ pub(super) fn of(status: &SiteStatus, is_member: bool) -> Vec<Alarm> {
             "make room on the disk or give the site a larger one; what is stored stays safe meanwhile",
         ));
     }
+    found.extend(status.handovers.iter().map(handovers::alarm_of));
     found.extend(status.agreements.iter().filter_map(|one| agreements::alarm_of(one, status.now_ms)));
     found.sort_by_key(|alarm| alarm.severity);
     found

@@ -47,6 +47,7 @@ fn well() -> SiteStatus {
         up_ms: 90_000_000,
         alarms: Vec::new(),
         agreements: Vec::new(),
+        handovers: Vec::new(),
         databases: vec![DatabaseStatus {
             database: "land-register".to_owned(),
             newest: Some(snapshot(7, 5, true)),

@@ -65,7 +65,7 @@ impl Catalog {
         let is_head = history.head_sequence() == manifest.sequence;
         let roots: Vec<Digest> = (history.live_stripes().iter())
             .filter(|_live| is_head)
-            .filter_map(|live| live.shard_at(&keys.name).map(|(_index, root)| root))
+            .filter_map(|live| live.shard_due_at(&keys.name).map(|(_index, root)| root))
             .collect();
         // A site that the placement took in later has no shard of older stripes: it must not say it holds them all.
         let places_shards = is_head && database.placement.contains(&keys.name);
@@ -148,7 +148,7 @@ impl Catalog {
     ) -> Result<(), String> {
         let history = self.databases.get_mut(database).ok_or("no such database")?;
         let manifest = history.manifest(sequence).ok_or("no such snapshot")?.document();
-        let index = manifest.custody.index_at(&keys.name, &self.succession);
+        let index = manifest.custody.index_due_at(&keys.name, &self.succession);
         let index = index.ok_or("this site is not a custodian of the snapshot")?;
         let commitments = manifest.custody.commitments()?;
         let threshold = usize::from(manifest.custody.threshold);

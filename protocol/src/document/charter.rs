@@ -91,6 +91,8 @@ pub enum SiteKind {
 pub enum SiteState {
     /// A full member.
     Active,
+    /// A member that leaves in good order: it keeps its places until its successor holds all that it holds.
+    Draining,
     /// Gone; a new one takes its place under a new name.
     Lost,
     /// Put out; its key is refused.
@@ -144,6 +146,12 @@ pub struct Site {
 }
 
 impl Site {
+    /// Whether the others talk to it.
+    #[must_use]
+    pub const fn is_member(&self) -> bool {
+        matches!(self.state, SiteState::Active | SiteState::Draining)
+    }
+
     /// Checks one entry by itself.
     ///
     /// # Errors
@@ -247,12 +255,12 @@ impl Charter {
     /// The entry of a site that is a member.
     #[must_use]
     pub fn active_site(&self, name: &SiteName) -> Option<&Site> {
-        self.site(name).filter(|site| site.state == SiteState::Active)
+        self.site(name).filter(|site| site.is_member())
     }
 
     /// Sites that are members.
     pub fn active_sites(&self) -> impl Iterator<Item = &Site> {
-        self.sites.iter().filter(|site| site.state == SiteState::Active)
+        self.sites.iter().filter(|site| site.is_member())
     }
 
     /// The entry of a database.

@@ -105,6 +105,14 @@ impl Custody {
         self.holders(succession).find(|(holder, _index)| *holder == site).map(|(_holder, index)| index)
     }
 
+    /// The index of the share that a site holds now, or is taking over.
+    #[must_use]
+    pub fn index_due_at(&self, site: &SiteName, succession: &Succession) -> Option<ShareIndex> {
+        let is_due = |named: &SiteName| succession.holder(named) == site || succession.heir(named) == Some(site);
+        let position = self.custodians.iter().position(is_due)?;
+        ShareIndex::new(u8::try_from(position + 1).ok()?)
+    }
+
     /// The commitments as points.
     ///
     /// # Errors
@@ -177,15 +185,34 @@ pub struct LiveStripe {
     pub layout: StripeLayout,
     /// Where its shards lie.
     pub placement: Arc<[SiteName]>,
+    /// Those who are taking over a shard from a site that leaves, each with its index.
+    pub heirs: Heirs,
 }
 
 impl LiveStripe {
     /// Puts successors in the place of those who are gone.
     pub(crate) fn succeed(live: &mut Arc<Self>, succession: &Succession) {
         if succession.changes(&live.placement) {
-            let placement = live.placement.iter().map(|named| succession.holder(named).clone()).collect();
-            *live = Arc::new(Self { stripe: live.stripe.clone(), layout: live.layout, placement });
+            let (placement, heirs) = places(&live.placement, succession);
+            *live = Arc::new(Self { stripe: live.stripe.clone(), layout: live.layout, placement, heirs });
         }
+    }
+
+    /// Whether its shards lie at these sites in this order, or are being taken over by them.
+    #[must_use]
+    pub fn lies_at(&self, wanted: &[SiteName]) -> bool {
+        let is_heir =
+            |index: usize, site: &SiteName| self.heirs.iter().any(|(of, heir)| of.as_usize() == index && heir == site);
+        let mut places = self.placement.iter().zip(wanted).enumerate();
+        self.placement.len() == wanted.len()
+            && places.all(|(index, (holder, wanted))| holder == wanted || is_heir(index, wanted))
+    }
+
+    /// Index and root of the shard that `site` holds, or is taking over.
+    #[must_use]
+    pub fn shard_due_at(&self, site: &SiteName) -> Option<(ShardIndex, Digest)> {
+        let heir = || self.heirs.iter().find(|(_index, heir)| heir == site);
+        self.shard_at(site).or_else(|| heir().and_then(|(index, _heir)| Some((*index, self.stripe.root(*index)?))))
     }
 
     /// Index and root of the shard at `site`.
@@ -195,6 +222,15 @@ impl LiveStripe {
         let index = ShardIndex::new(u8::try_from(position).ok()?);
         Some((index, self.stripe.root(index)?))
     }
+}
+
+type Heirs = Arc<[(ShardIndex, SiteName)]>;
+
+/// Who holds the shards that lie at the sites of these names, and who is taking them over.
+fn places(named: &[SiteName], succession: &Succession) -> (Arc<[SiteName]>, Heirs) {
+    let holders = named.iter().map(|name| succession.holder(name).clone()).collect();
+    let heirs = (0..=u8::MAX).map(ShardIndex::new).zip(named);
+    (holders, heirs.filter_map(|(index, name)| Some((index, succession.heir(name)?.clone()))).collect())
 }
 
 /// All stripes that the newest of a run of manifests refers to, by number.
@@ -234,13 +270,13 @@ impl LiveStripes {
     pub fn apply(&mut self, manifest: &Manifest, succession: &Succession) -> Result<(), String> {
         self.fit([manifest])?;
         let coding = manifest.coding()?;
-        let placement: Arc<[SiteName]> =
-            manifest.placement.iter().map(|named| succession.holder(named).clone()).collect();
+        let (placement, heirs) = places(&manifest.placement, succession);
         let mut added = BTreeMap::new();
         for stripe in &manifest.stripes_added {
             let payload_bytes = usize::try_from(stripe.payload_bytes).unwrap_or(usize::MAX);
             let layout = StripeLayout::new(coding, payload_bytes).map_err(|error| error.to_string())?;
-            let live = LiveStripe { stripe: stripe.clone(), layout, placement: placement.clone() };
+            let (placement, heirs) = (placement.clone(), heirs.clone());
+            let live = LiveStripe { stripe: stripe.clone(), layout, placement, heirs };
             added.insert(stripe.number, Arc::new(live));
         }
         for number in &manifest.stripes_dropped {

@@ -80,7 +80,7 @@ fn is_silent(history: &History, said_until: u64, me: &SiteName) -> bool {
     let mut later = history.manifests_from(said_until + 1).map(Signed::document);
     later.any(|manifest| {
         let (is_placed, is_custodian) =
-            (history.is_placed(manifest, me), manifest.custody.index_at(me, history.succession()).is_some());
+            (history.is_placed(manifest, me), manifest.custody.index_due_at(me, history.succession()).is_some());
         let receipt = history.receipt_of(me, manifest.sequence);
         let (shards, share) = receipt.map_or((false, false), |receipt| (receipt.holds_shards, receipt.holds_share));
         is_placed && !shards || is_custodian && !share

@@ -61,7 +61,7 @@ impl Sweep {
             let mut batch = Batch { database: database.clone(), shards: Vec::new(), is_last: false, next: place.next };
             while let Some(stripe) = stripes.get(batch.next).filter(|_stripe| batch.shards.len() < PAGE_ENTRIES_MAX) {
                 batch.next += 1;
-                if let Some((index, root)) = stripe.live.shard_at(me) {
+                if let Some((index, root)) = stripe.live.shard_due_at(me) {
                     #[cfg(feature = "planted-bugs")]
                     let (index, root) = if crate::planted::is_planted(crate::planted::Bug::PlacementIgnored) {
                         let first = shard_codec::ShardIndex::new(0);

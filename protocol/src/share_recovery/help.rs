@@ -48,9 +48,10 @@ fn manifest_of<'a>(
         Refusal::new(RefusalCode::NotFound, format!("snapshot {sequence} is another one here, or not known yet"))
     })?;
     let custody = &signed.document().custody;
+    // A site that leaves and its heir have one share between them: only the one that holds it may help.
     let is_custodian = |site: &SiteName| custody.index_at(site, catalog.succession()).is_some();
     if usize::from(custody.threshold) != scope.threshold()
-        || !is_custodian(&scope.site)
+        || custody.index_due_at(&scope.site, catalog.succession()).is_none()
         || !scope.helpers.iter().all(is_custodian)
     {
         let why = format!("these sites are not the custody of snapshot {sequence}, or not as many as its threshold");
@@ -227,7 +228,7 @@ fn blind_all(
         let manifest = manifest_of(scope, snapshot, catalog)?;
         let lost = manifest
             .custody
-            .index_at(&scope.site, catalog.succession())
+            .index_due_at(&scope.site, catalog.succession())
             .ok_or_else(|| Refusal::new(RefusalCode::NotAllowed, "the site is not a custodian"))?;
         let held = catalog.history(&scope.database).and_then(|history| history.share(snapshot.0));
         let held = held.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "the share is not here"))?;

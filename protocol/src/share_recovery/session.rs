@@ -194,7 +194,8 @@ impl Session {
     ) -> Result<Share, Step> {
         let fail = |why: String| Step::Blamed { sites: Vec::new(), lied: false, why };
         let index_at = |site: &SiteName| manifest.custody.index_at(site, succession);
-        let lost = index_at(&self.scope.site).ok_or_else(|| fail("no custodian any more".to_owned()))?;
+        let lost = manifest.custody.index_due_at(&self.scope.site, succession);
+        let lost = lost.ok_or_else(|| fail("no custodian any more".to_owned()))?;
         let commitments = manifest.custody.commitments().map_err(fail)?;
         let masks: Vec<Commitments> =
             self.dealt.values().filter_map(|dealt| dealt.commitments.get(at).cloned()).collect();

@@ -139,17 +139,17 @@ impl Cast {
         Ok(next)
     }
 
-    /// One site takes the place of another, which counts as lost.
+    /// One site takes the place of another, which is leaving, or counts as lost.
     ///
     /// # Errors
     /// The real charter refuses it.
-    pub fn replace_site(&mut self, gone: &SiteName, by: NodeId) -> Result<Signed<Charter>, String> {
+    pub fn replace_site(&mut self, gone: &SiteName, by: NodeId, state: SiteState) -> Result<Signed<Charter>, String> {
         let (place, keys) = (self.places.get(by.index()), self.sites.get(by.index()));
         let (place, keys) = place.zip(keys).ok_or("no such site")?;
         let mut entry = charter_site(place, keys);
         entry.succeeds = Some(gone.clone());
         self.amend(|charter| {
-            charter.sites.iter_mut().filter(|site| site.name == *gone).for_each(|site| site.state = SiteState::Lost);
+            charter.sites.iter_mut().filter(|site| site.name == *gone).for_each(|site| site.state = state);
             let lists = charter.databases.iter_mut().flat_map(|entry| [&mut entry.placement, &mut entry.custodians]);
             for name in lists.flatten().filter(|name| **name == *gone) {
                 name.clone_from(&entry.name);

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::document::{LiveStripes, Manifest, ReleaseOrder, Succession};
-use protocol::identifier::DatabaseName;
+use protocol::document::{LiveStripe, LiveStripes, Manifest, ReleaseOrder, Succession};
+use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::{Record, RecordKind};
 use protocol::signature::{PublicKey, Signed};
-use shard_codec::{Digest, ShareIndex};
+use shard_codec::{Digest, ShardIndex, ShareIndex};
 
 use super::sim_site::SimSite;
 use super::trace::NodeId;
@@ -86,11 +86,17 @@ impl Chronicle {
         self.chapters.values_mut().for_each(|chapter| chapter.live.succeed(&self.succession));
     }
 
+    /// The shard of a stripe that a site should have: one that was succeeded, and may not know it, has its own.
+    #[must_use]
+    pub fn shard_of(&self, live: &LiveStripe, site: &SiteName) -> Option<(ShardIndex, Digest)> {
+        live.shard_due_at(site).or_else(|| live.shard_at(self.succession.holder(site)))
+    }
+
     /// The index of a site's share of a snapshot: one that was succeeded keeps its own.
     #[must_use]
     pub fn share_index(&self, manifest: &Manifest, site: &SimSite) -> Option<ShareIndex> {
         let (custody, name) = (&manifest.custody, &site.keys.name);
-        custody.index_of(name).or_else(|| custody.index_at(name, &self.succession))
+        custody.index_of(name).or_else(|| custody.index_due_at(name, &self.succession))
     }
 
     /// The chapter of a kept manifest.

@@ -23,7 +23,7 @@ use super::random::Stream;
 use super::sim_disk::Bytes;
 use super::trace::NodeId;
 use super::virtual_clock::Time;
-use super::workload::{Packed, Source, StoredStripe};
+use super::workload::{Packed, Source};
 use hand_over::{not_durable, publish_kept};
 pub(super) use seal::deal_and_seal;
 use seal::{SealedSnapshot, Waiting};
@@ -365,8 +365,7 @@ impl Home {
         let home = databases.get_mut(&entry.name).ok_or("no such database at home")?;
         let number = home.next_stripe.max(newest_used + 1);
         home.next_stripe = number + 1;
-        let stored = StoredStripe { placement: entry.placement.clone(), data_shards: entry.data_shards };
-        home.source.stripes.insert(number, stored);
+        home.source.stripes.insert(number, entry.data_shards);
         home.source.pack(coding, usable, number, stream)
     }
 
@@ -374,14 +373,11 @@ impl Home {
     /// sites that they cannot be put together.
     async fn usable_stripes(&self, survey: &Survey, entry: &Database, live: &LiveStripes) -> BTreeSet<u64> {
         let stored = self.with(&entry.name, |home| home.source.stripes.clone()).unwrap_or_default();
-        let lies_well = |number: &u64| {
-            let stripe = stored.get(number);
-            stripe.is_some_and(|at| {
-                let holders = at.placement.iter().map(|named| survey.catalog.succession().holder(named));
-                holders.eq(&entry.placement) && at.data_shards == entry.data_shards
-            })
+        let lies_well = |live: &&LiveStripe| {
+            let stripe = stored.get(&live.stripe.number);
+            stripe.is_some_and(|data_shards| *data_shards == entry.data_shards) && live.lies_at(&entry.placement)
         };
-        let candidates: Vec<_> = live.iter().filter(|live| lies_well(&live.stripe.number)).collect();
+        let candidates: Vec<_> = live.iter().filter(lies_well).collect();
         let asks = entry.placement.iter().enumerate().filter_map(|(position, site)| {
             let index = ShardIndex::new(u8::try_from(position).ok()?);
             let node = *survey.links.get(site)?;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::contents::{ChunkPlace, ChunkRun, ContentsRoot, ROOT_VERSION};
 use protocol::document::Stripe;
-use protocol::identifier::SiteName;
 use shard_codec::sealing::{ChunkHash, DedupSecret, open_chunk};
 use shard_codec::{
     CodingParameters, Compression, Compressor, Decompressor, Digest, EncodedStripe, Reference, StripeBuilder,
@@ -15,15 +14,6 @@ use super::random::Stream;
 
 /// Pages of a database; a snapshot changes one of them.
 const PAGES: u64 = 3;
-
-/// A stripe that home stored: referred to again while it lies as the charter wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredStripe {
-    /// Where its shards lie.
-    pub placement: Vec<SiteName>,
-    /// Shards that rebuild it.
-    pub data_shards: u8,
-}
 
 #[derive(Debug)]
 struct Page {
@@ -36,8 +26,8 @@ struct Page {
 pub struct Source {
     secret: DedupSecret,
     pages: Vec<Page>,
-    /// Stripes that home stored, by number.
-    pub stripes: BTreeMap<u64, StoredStripe>,
+    /// Data shards of each stripe that home stored, by number.
+    pub stripes: BTreeMap<u64, u8>,
     change_bytes: u32,
     changes: u64,
 }

@@ -99,7 +99,7 @@ fn is_same_stripe(record: &StripeRecord, live: &LiveStripe, entry: &Database) ->
     let roots = live.stripe.roots.chunks_exact(32);
     record.shards.len() == roots.len()
         && record.shards.iter().zip(roots).all(|(shard, root)| shard.root == root)
-        && *live.placement == *entry.placement
+        && live.lies_at(&entry.placement)
         && live.layout.parameters().data_shards() == usize::from(entry.data_shards)
 }
 

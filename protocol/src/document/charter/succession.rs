@@ -3,47 +3,74 @@
 //!
 //! A successor is new with the version that names it, so no older manifest names it beside its predecessor: two shards
 //! of one stripe, or two shares of one key, never come to lie at one site.
+//!
+//! While the predecessor is *draining* it keeps its places and is counted on; its successor is its *heir*: it takes what
+//! the other holds, and counts from the version on that marks the other lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Charter, CharterError, Site};
 use crate::identifier::SiteName;
 
-/// For each site that was succeeded, those who came after it, the one that stands in its place now last.
+/// Who came after one site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    holder: SiteName,
+    heir: Option<SiteName>,
+    line: Vec<SiteName>,
+}
+
+/// For each site that has a successor, who stands in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Succession(BTreeMap<SiteName, Vec<SiteName>>);
+pub struct Succession(BTreeMap<SiteName, Place>);
 
 impl Succession {
     /// What a charter says.
     #[must_use]
     pub fn of(charter: &Charter) -> Self {
-        let mut after: BTreeMap<SiteName, Vec<SiteName>> = BTreeMap::new();
+        let mut places: BTreeMap<SiteName, Place> = BTreeMap::new();
         // Successors come after their predecessors, so a chain is followed from its end.
         for site in charter.sites.iter().rev() {
-            if let Some(predecessor) = &site.succeeds {
-                let later = after.get(&site.name).into_iter().flatten();
-                let line = std::iter::once(&site.name).chain(later).cloned().collect();
-                after.insert(predecessor.clone(), line);
-            }
+            let Some(predecessor) = &site.succeeds else { continue };
+            let later = places.get(&site.name).cloned();
+            let line = std::iter::once(&site.name).chain(later.iter().flat_map(|place| &place.line)).cloned().collect();
+            let (holder, heir) = if charter.active_site(predecessor).is_some() {
+                (predecessor.clone(), Some(site.name.clone()))
+            } else {
+                later.map_or_else(|| (site.name.clone(), None), |place| (place.holder, place.heir))
+            };
+            places.insert(predecessor.clone(), Place { holder, heir, line });
         }
-        Self(after)
+        Self(places)
     }
 
     /// The site that stands where a manifest says `named`.
     #[must_use]
     pub fn holder<'a>(&'a self, named: &'a SiteName) -> &'a SiteName {
-        self.0.get(named).and_then(|line| line.last()).unwrap_or(named)
+        self.0.get(named).map_or(named, |place| &place.holder)
+    }
+
+    /// The site that takes over from the one that stands there now, while that one is leaving.
+    #[must_use]
+    pub fn heir(&self, named: &SiteName) -> Option<&SiteName> {
+        self.0.get(named)?.heir.as_ref()
     }
 
     /// Everybody who ever held what a manifest gives to `named`: that site, and those who came after it.
     pub fn line<'a>(&'a self, named: &'a SiteName) -> impl Iterator<Item = &'a SiteName> {
-        std::iter::once(named).chain(self.0.get(named).into_iter().flatten())
+        std::iter::once(named).chain(self.0.get(named).into_iter().flat_map(|place| &place.line))
     }
 
-    /// Whether anybody in `names` was succeeded.
+    /// Whether anybody in `names` has a successor.
     #[must_use]
     pub fn changes(&self, names: &[SiteName]) -> bool {
         !self.0.is_empty() && names.iter().any(|name| self.0.contains_key(name))
+    }
+
+    /// Sites that are leaving, each with the one that takes over.
+    pub fn handovers(&self) -> impl Iterator<Item = (&SiteName, &SiteName)> {
+        let leaving = self.0.iter().filter(|(name, place)| **name == place.holder);
+        leaving.filter_map(|(name, place)| Some((name, place.heir.as_ref()?)))
     }
 }
 
@@ -57,7 +84,9 @@ pub(super) fn validate(charter: &Charter) -> Result<(), String> {
             let predecessor =
                 before.get(name).ok_or_else(|| format!("site {new} succeeds {name}, which is not before it"))?;
             if predecessor.state == super::SiteState::Active {
-                return Err(format!("site {new} succeeds {name}, which is active: mark that lost or expelled"));
+                return Err(format!(
+                    "site {new} succeeds {name}, which is active: mark that draining, lost or expelled"
+                ));
             }
             if predecessor.roles.shards && !roles.shards || predecessor.roles.shares && !roles.shares {
                 return Err(format!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::document::{Selector, Succession};
+use protocol::document::{Selector, SiteState, Succession};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::Announcement;
 use protocol::signature::Signed;
@@ -212,7 +212,14 @@ impl World<'_> {
     /// reaches; the others are told by those.
     fn replace_site(&mut self, gone: &SiteName, by: &SiteName) {
         let Some(node) = self.cast.node_of(by) else { return };
-        match self.cast.replace_site(gone, node) {
+        // In every other run a site that still stands leaves in good order.
+        let stands = self.sites.iter().any(|site| site.keys.name == *gone && site.is_honest() && !site.lost);
+        let is_leaving = stands && self.config.seed.is_multiple_of(2);
+        if is_leaving {
+            self.reach("a site was leaving");
+        }
+        let state = if is_leaving { SiteState::Draining } else { SiteState::Lost };
+        match self.cast.replace_site(gone, node, state) {
             Ok(newest) => {
                 self.chronicle.succeed(Succession::of(newest.document()));
                 if let Some(site) = self.sites.get_mut(node.index()) {

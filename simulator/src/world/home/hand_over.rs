@@ -199,7 +199,7 @@ async fn heal(
         let stripes: Vec<_> = history.flat_map(|history| history.live_stripes().iter()).cloned().collect();
         let mut healed = true;
         for live in &stripes {
-            let Some((index, root)) = live.shard_at(&site).filter(|(_index, root)| roots.contains(root)) else {
+            let Some((index, root)) = live.shard_due_at(&site).filter(|(_index, root)| roots.contains(root)) else {
                 continue;
             };
             let Some(bytes) = remake(&home.port, caller, &survey.links, live, &site, index, &wrong).await else {

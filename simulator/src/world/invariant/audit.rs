@@ -85,7 +85,7 @@ fn proves(scene: &Scene<'_>, said: &AuditAnswer) -> Option<bool> {
     let challenge = &said.challenge;
     let placed = scene.chronicle.chapters.values().find_map(|chapter| {
         let live = chapter.live.get(challenge.stripe_number)?;
-        let (index, root) = live.shard_at(&said.site)?;
+        let (index, root) = scene.chronicle.shard_of(live, &said.site)?;
         let is_it = chapter.signed.document().database == challenge.database;
         (is_it && (index.get(), root) == (challenge.shard_index, challenge.root)).then_some(live)
     })?;

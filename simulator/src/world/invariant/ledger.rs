@@ -71,7 +71,7 @@ impl Ledger {
         let bound_ms = scene.config.pace.confesses_within_ms();
         for (database, history) in process.machines.catalog.histories() {
             let lacking = history.kept_stripes().iter().filter_map(|stripe| {
-                let (_index, root) = stripe.live.shard_at(&site.keys.name)?;
+                let (_index, root) = stripe.live.shard_due_at(&site.keys.name)?;
                 (!site.disk.claims(&root)).then_some((stripe.live.stripe.number, root))
             });
             let mut own = None;
@@ -124,12 +124,14 @@ pub(super) fn is_whole<'a>(
         let first = members.iter().find_map(|site| site.process.as_ref()?.machines.catalog.history(database));
         for stripe in first.into_iter().flat_map(|history| history.kept_stripes().iter()) {
             let live = &stripe.live;
-            let placed = || live.placement.iter().filter_map(|name| by_name.get(name).copied());
+            let site = |name: &SiteName| by_name.get(name).copied();
+            let placed = || live.placement.iter().filter_map(site);
+            let heirs = || live.heirs.iter().filter_map(|(_index, name)| site(name));
             let holds = |site: &SimSite| {
-                live.shard_at(&site.keys.name).is_some_and(|(_, root)| site.disk.sound(&root).is_some())
+                live.shard_due_at(&site.keys.name).is_some_and(|(_, root)| site.disk.sound(&root).is_some())
             };
             let sound = placed().filter(|site| holds(site)).count();
-            let lacking = placed().find(|site| !holds(site));
+            let lacking = placed().chain(heirs()).find(|site| !holds(site));
             if sound >= live.layout.parameters().data_shards()
                 && let Some(site) = lacking
             {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::document::{Receipt, ReleaseNotice, SiteState};
+use protocol::document::{Receipt, ReleaseNotice};
 use protocol::host::Machines;
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::placement::durability;
@@ -97,7 +97,7 @@ fn all_hear_of_releases(members: &[&SimSite]) -> Result<(), String> {
 /// Sites that must converge: honest, standing, and members by the newest charter.
 pub fn members<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a SimSite> {
     let charter = scene.cast.chain.charter();
-    scene.standing().filter(|site| charter.site(&site.keys.name).is_some_and(|entry| entry.state == SiteState::Active))
+    scene.standing().filter(|site| charter.site(&site.keys.name).is_some_and(|entry| entry.is_member()))
 }
 
 /// Whether all standing sites know the same.
@@ -158,7 +158,7 @@ pub fn could_be_durable(scene: &Scene<'_>, database: &DatabaseName) -> bool {
 /// of the newest snapshot is left without it, home waits until a charter says that the site is lost.
 fn counts_on_the_lost(scene: &Scene<'_>, database: &DatabaseName) -> bool {
     let charter = scene.cast.chain.charter();
-    let is_active = |site: &SimSite| charter.site(&site.keys.name).is_some_and(|one| one.state == SiteState::Active);
+    let is_active = |site: &SimSite| charter.site(&site.keys.name).is_some_and(|one| one.is_member());
     let chronicle = scene.chronicle;
     let signed = chronicle.authored.keys().filter_map(|digest| Some((digest, chronicle.places.get(digest)?)));
     let newest = signed.filter(|(_, (name, _))| name == database).max_by_key(|(_, (_, sequence))| *sequence);

@@ -77,10 +77,8 @@ impl Redundancy {
 
 fn check_shards(scene: &Scene<'_>, node: NodeId, site: &SimSite, chapter: &Chapter) -> Result<(), String> {
     for live in chapter.live.iter() {
-        // One that was succeeded and does not know it holds what its successor should.
-        let holder = scene.chronicle.succession.holder(&site.keys.name);
-        let (_index, root) =
-            live.shard_at(holder).ok_or_else(|| format!("and has none of stripe {}", live.stripe.number))?;
+        let shard = scene.chronicle.shard_of(live, &site.keys.name);
+        let (_index, root) = shard.ok_or_else(|| format!("and has none of stripe {}", live.stripe.number))?;
         // What the model itself broke, and nobody has read since, is not the site's lie.
         if site.disk.sound(&root).is_none() && !scene.chronicle.rotted.contains(&(node, root)) {
             return Err(format!("and that of stripe {} is not on the disk", live.stripe.number));

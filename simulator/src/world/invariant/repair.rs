@@ -42,7 +42,7 @@ pub(super) fn inventory_of(at: &SimSite, database: &DatabaseName, of: &SiteName)
 fn check_written(scene: &Scene<'_>, site: &SimSite, shard: &ShardName) -> Result<(), String> {
     let is_placed = scene.chronicle.chapters.values().any(|chapter| {
         let live = chapter.live.get(shard.stripe_number);
-        let placed = live.and_then(|live| live.shard_at(&site.keys.name));
+        let placed = live.and_then(|live| scene.chronicle.shard_of(live, &site.keys.name));
         chapter.signed.document().database == shard.database
             && placed.is_some_and(|(index, root)| (index.get(), root) == (shard.shard_index, shard.root))
     });

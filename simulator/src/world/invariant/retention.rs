@@ -99,7 +99,7 @@ impl Retention {
             if promise.share && site.disk.record(RecordKind::Share, &share_key(document)).is_none() {
                 return Err(format!("the share of {what} that was promised is gone"));
             }
-            let mut shards = chapter.live.iter().filter_map(|live| live.shard_at(&site.keys.name));
+            let mut shards = chapter.live.iter().filter_map(|live| scene.chronicle.shard_of(live, &site.keys.name));
             let is_gone =
                 |root: &Digest| site.disk.sound(root).is_none() && !scene.chronicle.rotted.contains(&(node, *root));
             if promise.shards && shards.any(|(_index, root)| is_gone(&root)) {

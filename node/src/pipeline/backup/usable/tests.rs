@@ -35,7 +35,7 @@ fn stripe(entry: &Database) -> (StripeRecord, LiveStripe) {
     let data = usize::from(entry.data_shards);
     let layout = StripeLayout::new(CodingParameters::new(data, total - data).unwrap(), 1_000).unwrap();
     let stripe = Stripe { number: 7, payload_bytes: 1_000, roots: roots.concat() };
-    (record, LiveStripe { stripe, layout, placement: entry.placement.clone().into() })
+    (record, LiveStripe { stripe, layout, placement: entry.placement.clone().into(), heirs: [].into() })
 }
 
 #[test]
