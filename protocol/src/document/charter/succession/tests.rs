@@ -41,6 +41,30 @@ fn the_last_of_a_chain_stands_for_all_before_it() {
     assert!(!succession.changes(&[name("tallinn"), name("vienna")]));
 }
 
+#[test]
+fn who_leaves_keeps_the_place_until_it_is_marked_lost() {
+    let mut state = State::new();
+    state.amend(|charter| admit(charter, "ottawa", "lisbon", 1));
+    state.amend(|charter| {
+        admit(charter, "lisbon", "oslo", 2);
+        charter.sites[7].state = SiteState::Draining;
+    });
+    let succession = Succession::of(state.charter());
+    for named in ["ottawa", "lisbon"] {
+        assert_eq!(succession.holder(&name(named)), &name("lisbon"));
+        assert_eq!(succession.heir(&name(named)), Some(&name("oslo")));
+    }
+    let line: Vec<_> = succession.line(&name("ottawa")).map(ToString::to_string).collect();
+    assert_eq!(line, ["ottawa", "lisbon", "oslo"]);
+    let handovers: Vec<_> = succession.handovers().map(|(from, to)| format!("{from} to {to}")).collect();
+    assert_eq!(handovers, ["lisbon to oslo"], "once, not for each name in the line");
+
+    state.amend(|charter| charter.sites[7].state = SiteState::Lost);
+    let succession = Succession::of(state.charter());
+    assert_eq!((succession.holder(&name("ottawa")), succession.heir(&name("ottawa"))), (&name("oslo"), None));
+    assert_eq!(succession.handovers().count(), 0);
+}
+
 /// What the officials read when the next version is drafted with `change`.
 fn invalid(change: impl FnOnce(&mut Charter)) -> String {
     Signed::draft(State::new().next_charter(change)).unwrap_err().to_string()
@@ -51,7 +75,7 @@ fn successions_that_cannot_be() {
     let last = |charter: &mut Charter| charter.sites.len() - 1;
     let cases: [(&str, String); 6] = [
         (
-            "charter: site lisbon succeeds ottawa, which is active: mark that lost or expelled",
+            "charter: site lisbon succeeds ottawa, which is active: mark that draining, lost or expelled",
             invalid(|charter| {
                 admit(charter, "ottawa", "lisbon", 1);
                 charter.sites[6].state = SiteState::Active;

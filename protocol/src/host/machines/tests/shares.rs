@@ -5,10 +5,12 @@ use shard_codec::{Digest, ShareIndex};
 
 use super::mesh::{Lie, Mesh};
 use crate::catalog::publish::open_share;
-use crate::document::{MaskDealing, RecoveryScope};
+use crate::document::charter::succession::tests::admit;
+use crate::document::{MaskDealing, RecoveryScope, SiteState};
 use crate::fixture::{SITES, Snapshot, database, name};
+use crate::host::Input;
 use crate::ledger::claims_share;
-use crate::machine::Event;
+use crate::machine::{Announcement, Event};
 use crate::share_recovery::help;
 use crate::signature::Signed;
 use crate::wire::{HandedMask, Refusal, RefusalCode, Request, Response};
@@ -202,6 +204,32 @@ fn nobody_gets_help_for_anything_but_its_own_lost_shares() {
     assert_eq!(ask(BERN, &many), RefusalCode::Malformed);
     // Of another state.
     assert_eq!(ask(BERN, &|scope| scope.state = Digest::of(b"another")), RefusalCode::NotAllowed);
+}
+
+/// The attack: while one site hands its places over to another, both are named as helpers. They have one share between them,
+/// so the answers would be those of one site less than the threshold.
+#[test]
+fn a_site_that_leaves_and_its_heir_do_not_help_as_two() {
+    let (mut mesh, scope, helpers) = recovery();
+    let (first, leaving) = (helpers[0], *helpers.last().unwrap());
+    let leaving_name = SITES[leaving].0;
+    let charter = mesh.state.amend(|charter| {
+        admit(charter, leaving_name, "lisbon", 1);
+        charter.sites[leaving].state = SiteState::Draining;
+    });
+    mesh.give(first, Input::announced(None, Announcement::Charter(charter.encode().into())));
+    assert!(deal(&mut mesh, first, &scope).is_ok(), "who is leaving still helps");
+    let with_both = |position: usize| {
+        let mut scope = scope.clone();
+        scope.helpers[position] = name("lisbon");
+        scope.helpers.sort();
+        scope
+    };
+    let others = (1..helpers.len() - 1).chain([helpers.len() - 1]);
+    for position in others {
+        let request = Request::DealMasks { scope: with_both(position) };
+        assert_eq!(refused(mesh.help_with_shares(BERN, first, &request)), RefusalCode::NotAllowed);
+    }
 }
 
 #[test]
