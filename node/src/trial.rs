@@ -11,6 +11,7 @@ mod line;
 mod meter;
 mod partition;
 mod repair;
+mod replace;
 mod siege;
 mod source;
 mod state;
@@ -56,6 +57,8 @@ enum Command {
     Partition(partition::Arguments),
     /// Every line is long and loses packets.
     Line(line::Arguments),
+    /// Sites are seized or leave, one after the other, and new ones take their places while backups go on.
+    Replace(replace::Arguments),
     /// What a site costs while nothing happens.
     Idle(idle::Arguments),
 }
@@ -72,6 +75,7 @@ pub fn run() -> ExitCode {
         Command::Hostile(arguments) => hostile::run(&arguments, keep),
         Command::Partition(arguments) => partition::run(&arguments, keep),
         Command::Line(arguments) => line::run(&arguments, keep),
+        Command::Replace(arguments) => replace::run(&arguments, keep),
         Command::Idle(arguments) => idle::run(&arguments, keep),
     };
     match tried.and_then(|verdict: Verdict| verdict.conclude(&output)) {

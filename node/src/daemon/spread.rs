@@ -44,6 +44,7 @@ pub(super) async fn run(
             if !driver.read(|machines| machines.catalog.charter().active_sites().any(|site| site.name == me)) {
                 tracing::error!("ALARM: charter version {version} has expelled this site: the others refuse it now");
             }
+            mesh.know_all(&addresses(&driver)).await;
             let sites: Vec<Site> = driver.read(|machines| machines.catalog.charter().active_sites().cloned().collect());
             for site in sites.into_iter().filter(|site| site.name != me) {
                 let link = Link::new(mesh.clone(), &site);
@@ -58,6 +59,11 @@ pub(super) async fn run(
             Err(_quiet) => {}
         }
     }
+}
+
+/// Where the charter says that members are.
+fn addresses(driver: &Driver) -> Vec<String> {
+    driver.read(|machines| machines.catalog.charter().active_sites().flat_map(|site| site.addresses.clone()).collect())
 }
 
 async fn serve_site(driver: Driver, mut link: Link, mut news: broadcast::Receiver<Announcement>, heard: Heard) {

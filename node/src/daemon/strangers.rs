@@ -15,12 +15,8 @@ pub(super) const STRANGER_STAY: Duration = Duration::from_secs(15);
 /// Peers outside the charter at once.
 const STRANGERS_MAX: usize = 32;
 
-/// Keeps places for members, and lets strangers stay only a short while, and only a few of them: long enough to show a release order.
+/// Keeps places for members that come, and lets strangers stay only a short while, and only a few of them: long enough to show a release order.
 pub(super) async fn guard(driver: Driver, mesh: Mesh, mut events: mpsc::Receiver<PeerEvent>) {
-    let addresses = driver.read(|machines| {
-        machines.catalog.charter().active_sites().flat_map(|site| site.addresses.clone()).collect::<Vec<_>>()
-    });
-    mesh.know_all(&addresses).await;
     let mut stays = JoinSet::new();
     while let Some(event) = events.recv().await {
         while stays.try_join_next().is_some() {}

@@ -122,20 +122,7 @@ pub(crate) fn found(plan: &Plan, folder: &Folder, legation: &Legation, addresses
         legation.run(&words!["official", "new", "--name", name, "--out", folder.official(number)])?;
     }
     for (place, address) in plan.sites.iter().zip(addresses) {
-        legation.run(&words![
-            "site",
-            "init",
-            "--dir",
-            folder.site(place.name),
-            "--name",
-            place.name,
-            "--kind",
-            place.kind,
-            "--jurisdiction",
-            place.jurisdiction,
-            "--address",
-            address
-        ])?;
+        init_site(place, address, folder, legation)?;
     }
     legation.run(&words!["home", "init", "--dir", folder.home(), "--name", "Land Board"])?;
     let draft = folder.at("charter-plan.toml");
@@ -148,6 +135,14 @@ pub(crate) fn found(plan: &Plan, folder: &Folder, legation: &Legation, addresses
     }
     legation.run(&words!["charter", "verify", charter])?;
     Ok(())
+}
+
+/// Makes the keys and the join request of one site.
+pub(crate) fn init_site(place: &Place, address: &str, folder: &Folder, legation: &Legation) -> Result<(), Failure> {
+    let dir = folder.site(place.name);
+    let mut init = words!["site", "init", "--dir", dir, "--name", place.name, "--kind", place.kind].to_vec();
+    init.extend(words!["--jurisdiction", place.jurisdiction, "--address", address]);
+    legation.run(&init).map(drop)
 }
 
 /// Paths are relative to the plan's own folder.

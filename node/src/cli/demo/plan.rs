@@ -152,6 +152,15 @@ impl Plan {
         Ok(Self { sites, data_shards, threshold: data_shards, lost: Vec::new(), parcels })
     }
 
+    /// Places of sites that come later, so many, after the first `sites`.
+    ///
+    /// # Errors
+    /// There are no more.
+    pub(crate) fn places_after(sites: usize, count: usize) -> Result<&'static [Place], Failure> {
+        let further = PLACES.get(sites..sites.saturating_add(count));
+        further.ok_or_else(|| Failure::usage(format!("{sites} sites and {count} new ones: {} are known", PLACES.len())))
+    }
+
     /// The sites that are lost, home first.
     pub(crate) fn lost(&self) -> impl Iterator<Item = &'static Place> {
         self.lost.iter().filter_map(|position| self.sites.get(*position))
