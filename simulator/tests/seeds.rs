@@ -14,6 +14,14 @@ fn two_hundred_seeds_hold() {
     assert_eq!(report.never_reached, [] as [String; 0], "what is not reached is not tested");
 }
 
+/// A rotten shard is mostly found by the scrub, or mended, before anybody asks for it.
+#[test]
+fn what_is_rare_is_reached_by_a_seed_of_its_own() {
+    let report = swarm(583..584, 1).unwrap();
+    assert!(report.failures.is_empty());
+    assert!(report.reached.get("refused: corrupt").is_some_and(|count| *count > 0), "{:?}", report.reached);
+}
+
 #[test]
 fn what_failed_once_holds() {
     for text in [
