@@ -60,9 +60,10 @@ impl KeptStripes {
 
     /// Puts successors in the place of those who are gone, here and in `live`, which shares the stripes.
     pub(super) fn succeed(&mut self, succession: &Succession, live: &mut LiveStripes) {
+        let mut last = None;
         for stripe in &mut self.stripes {
             let before = Arc::clone(&stripe.live);
-            LiveStripe::succeed(&mut stripe.live, succession);
+            LiveStripe::succeed(&mut stripe.live, succession, &mut last);
             if !Arc::ptr_eq(&before, &stripe.live) {
                 live.replace(before.stripe.number, &before, &stripe.live);
             }

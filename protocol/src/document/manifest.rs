@@ -190,12 +190,20 @@ pub struct LiveStripe {
 }
 
 impl LiveStripe {
-    /// Puts successors in the place of those who are gone.
-    pub(crate) fn succeed(live: &mut Arc<Self>, succession: &Succession) {
-        if succession.changes(&live.placement) {
-            let (placement, heirs) = places(&live.placement, succession);
-            *live = Arc::new(Self { stripe: live.stripe.clone(), layout: live.layout, placement, heirs });
+    /// Puts successors in the place of those who are gone. The stripes of one manifest share their places and go on sharing
+    /// them: the answer of the stripe before is used again.
+    pub(crate) fn succeed(live: &mut Arc<Self>, succession: &Succession, last: &mut Option<Moved>) {
+        if !succession.changes(&live.placement) {
+            return;
         }
+        let moved = last.take().filter(|moved| Arc::ptr_eq(&moved.before, &live.placement));
+        let moved = moved.unwrap_or_else(|| {
+            let (after, heirs) = places(&live.placement, succession);
+            Moved { before: live.placement.clone(), after, heirs }
+        });
+        let (placement, heirs) = (moved.after.clone(), moved.heirs.clone());
+        *live = Arc::new(Self { stripe: live.stripe.clone(), layout: live.layout, placement, heirs });
+        *last = Some(moved);
     }
 
     /// Whether its shards lie at these sites in this order, or are being taken over by them.
@@ -225,6 +233,14 @@ impl LiveStripe {
 }
 
 type Heirs = Arc<[(ShardIndex, SiteName)]>;
+
+/// Places before and after a succession.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    before: Arc<[SiteName]>,
+    after: Arc<[SiteName]>,
+    heirs: Heirs,
+}
 
 /// Who holds the shards that lie at the sites of these names, and who is taking them over.
 fn places(named: &[SiteName], succession: &Succession) -> (Arc<[SiteName]>, Heirs) {
@@ -288,7 +304,8 @@ impl LiveStripes {
 
     /// Puts successors in the place of those who are gone.
     pub fn succeed(&mut self, succession: &Succession) {
-        self.0.values_mut().for_each(|live| LiveStripe::succeed(live, succession));
+        let mut last = None;
+        self.0.values_mut().for_each(|live| LiveStripe::succeed(live, succession, &mut last));
     }
 
     pub(crate) fn replace(&mut self, number: u64, before: &Arc<LiveStripe>, after: &Arc<LiveStripe>) {
