@@ -273,8 +273,10 @@ fn plan(
         return Err(format!("the key of snapshot {} is not shared: only home can bring it", first.sequence));
     }
     let has_share = |site: &SiteName, sequence: u64| claims_share(site, database, history, sequence, evidence);
-    let holders = first.custody.holders(history.succession()).map(|(site, _index)| site);
-    let able = holders.filter(|site| has_share(site, first.sequence) && trusted(site));
+    // Not the one whose share it is, if that is leaving: it may not help its heir.
+    let own = first.custody.index_due_at(me, history.succession());
+    let holders = first.custody.holders(history.succession()).filter(|(_site, index)| Some(*index) != own);
+    let able = holders.map(|(site, _index)| site).filter(|site| has_share(site, first.sequence) && trusted(site));
     let mut helpers: Vec<SiteName> = able.cloned().collect();
     if helpers.len() < threshold {
         let (sequence, count) = (first.sequence, helpers.len());

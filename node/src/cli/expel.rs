@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &ExpelArguments, output: &Output) -> Result<(), Fai
         (false, false) => SiteState::Lost,
     };
     if state == SiteState::Lost && gone.state == SiteState::Draining {
-        check_taken_over(&gone.name, arguments.status.as_deref())?;
+        check_taken_over(&gone.name, before, arguments.status.as_deref())?;
     }
     let draft = draft(&chain, &gone.name, state, successor.as_ref());
     let signed = Signed::draft(draft).map_err(Failure::refused)?;
@@ -73,11 +73,20 @@ pub(super) fn run(arguments: &ExpelArguments, output: &Output) -> Result<(), Fai
 #[derive(serde::Deserialize)]
 struct SeenStatus {
     site: String,
+    charter_version: u64,
     handovers: Vec<HandoverStatus>,
+    databases: Vec<SeenDatabase>,
+}
+
+/// Whether a database has a snapshot there.
+#[derive(serde::Deserialize)]
+struct SeenDatabase {
+    database: String,
+    newest: Option<serde_json::Value>,
 }
 
 /// Nothing that a site holds is let go before another site is seen to have it.
-fn check_taken_over(leaving: &SiteName, status: Option<&std::path::Path>) -> Result<(), Failure> {
+fn check_taken_over(leaving: &SiteName, charter: &Charter, status: Option<&std::path::Path>) -> Result<(), Failure> {
     let file = status.ok_or_else(|| {
         Failure::refused(format!(
             "{leaving} is leaving: show that its successor has all, with --status FILE from 'legation status --json' at \
@@ -91,8 +100,19 @@ fn check_taken_over(leaving: &SiteName, status: Option<&std::path::Path>) -> Res
     let handover = handover.ok_or_else(|| {
         Failure::refused(format!("{} at {} does not know that {leaving} is leaving", file.display(), seen.site))
     })?;
-    if seen.site == leaving.as_str() {
-        return Err(Failure::refused(format!("{leaving} does not speak for its successor: ask another site")));
+    if seen.site == leaving.as_str() || seen.site == handover.successor {
+        let why = format!("{leaving} does not speak for its successor, nor does that for itself: ask another site");
+        return Err(Failure::refused(why));
+    }
+    if seen.charter_version != charter.version {
+        let (seen_version, version) = (seen.charter_version, charter.version);
+        return Err(Failure::refused(format!(
+            "a status under charter version {seen_version}, not {version}: ask again"
+        )));
+    }
+    if let Some(unknown) = seen.databases.iter().find(|one| one.newest.is_none()) {
+        let (site, database) = (&seen.site, &unknown.database);
+        return Err(Failure::refused(format!("{site} knows no snapshot of {database}: ask a site that does")));
     }
     if handover.is_whole() {
         return Ok(());

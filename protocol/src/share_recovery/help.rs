@@ -48,12 +48,14 @@ fn manifest_of<'a>(
         Refusal::new(RefusalCode::NotFound, format!("snapshot {sequence} is another one here, or not known yet"))
     })?;
     let custody = &signed.document().custody;
-    // A site that leaves and its heir have one share between them: only the one that holds it may help.
-    let is_custodian = |site: &SiteName| custody.index_at(site, catalog.succession()).is_some();
-    if usize::from(custody.threshold) != scope.threshold()
-        || custody.index_due_at(&scope.site, catalog.succession()).is_none()
-        || !scope.helpers.iter().all(is_custodian)
-    {
+    // A site that leaves and its heir have one share between them: only the one that holds it may help, and not the heir,
+    // for a helper at the lost index sees what every other one hides behind its mask.
+    let lost = custody.index_due_at(&scope.site, catalog.succession());
+    let may_help = |site: &SiteName| {
+        let index = custody.index_at(site, catalog.succession());
+        index.is_some() && index != lost
+    };
+    if usize::from(custody.threshold) != scope.threshold() || lost.is_none() || !scope.helpers.iter().all(may_help) {
         let why = format!("these sites are not the custody of snapshot {sequence}, or not as many as its threshold");
         return Err(Refusal::new(RefusalCode::NotAllowed, why));
     }

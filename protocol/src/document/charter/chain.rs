@@ -48,8 +48,8 @@ pub enum CharterError {
     },
     /// A succession is taken back, changed, or names nobody.
     #[error(
-        "charter version {version}: whom site {site} succeeds is said once, by the version that admits it, and must be a \
-         site of the version before"
+        "charter version {version}, site {site}: whom a site succeeds is said once, by the version that admits it, must be a \
+         site of the version before, and does not come back"
     )]
     Succession {
         /// The version offered.

@@ -35,7 +35,8 @@ impl Succession {
             let later = places.get(&site.name).cloned();
             let line = std::iter::once(&site.name).chain(later.iter().flat_map(|place| &place.line)).cloned().collect();
             let (holder, heir) = if charter.active_site(predecessor).is_some() {
-                (predecessor.clone(), Some(site.name.clone()))
+                // Who stands in the heir's own place, if that is gone already.
+                (predecessor.clone(), Some(later.map_or_else(|| site.name.clone(), |place| place.holder)))
             } else {
                 later.map_or_else(|| (site.name.clone(), None), |place| (place.holder, place.heir))
             };
@@ -109,12 +110,16 @@ pub(super) fn validate(charter: &Charter) -> Result<(), String> {
     Ok(())
 }
 
-/// A succession is said once, by the version that admits the successor, and never taken back.
+/// A succession is said once, by the version that admits the successor, and never taken back; nor does a site come back
+/// that was succeeded.
 pub(super) fn check_new(newest: &Charter, next: &Charter) -> Result<(), CharterError> {
     for site in &next.sites {
         let is_kept = newest.site(&site.name).is_none_or(|held| held.succeeds == site.succeeds);
         let is_known = site.succeeds.as_ref().is_none_or(|name| newest.site(name).is_some());
-        if !is_kept || !is_known {
+        // Somebody else stands in the place of a site that is out: it does not come back to it.
+        let was_out = newest.site(&site.name).is_some_and(|held| newest.active_site(&held.name).is_none());
+        let is_back = was_out && next.active_site(&site.name).is_some();
+        if !is_kept || !is_known || is_back && next.sites.iter().any(|one| one.succeeds.as_ref() == Some(&site.name)) {
             return Err(CharterError::Succession { version: next.version, site: site.name.clone() });
         }
     }

@@ -59,6 +59,17 @@ fn who_leaves_keeps_the_place_until_it_is_marked_lost() {
     let handovers: Vec<_> = succession.handovers().map(|(from, to)| format!("{from} to {to}")).collect();
     assert_eq!(handovers, ["lisbon to oslo"], "once, not for each name in the line");
 
+    // The heir is seized before it has taken over: the one after it is the heir now.
+    let mut seized = State::new();
+    seized.amend(|charter| {
+        admit(charter, "ottawa", "lisbon", 1);
+        charter.sites[6].state = SiteState::Draining;
+    });
+    seized.amend(|charter| admit(charter, "lisbon", "oslo", 2));
+    let succession = Succession::of(seized.charter());
+    assert_eq!(succession.holder(&name("ottawa")), &name("ottawa"));
+    assert_eq!(succession.heir(&name("ottawa")), Some(&name("oslo")));
+
     state.amend(|charter| charter.sites[7].state = SiteState::Lost);
     let succession = Succession::of(state.charter());
     assert_eq!((succession.holder(&name("ottawa")), succession.heir(&name("ottawa"))), (&name("oslo"), None));
@@ -159,6 +170,9 @@ fn a_succession_is_said_once_by_the_version_that_admits_the_site() {
     state.amend(|charter| admit(charter, "ottawa", "lisbon", 1));
     let taken_back = |charter: &mut Charter| charter.sites[7].succeeds = None;
     assert_eq!(said_wrongly(&state, &taken_back), of(3, "lisbon"));
+    // Who was succeeded comes back, as a member that is leaving.
+    let back = |charter: &mut Charter| charter.sites[6].state = SiteState::Draining;
+    assert_eq!(said_wrongly(&state, &back), of(3, "ottawa"));
     // A state is not founded with successors.
     let mut founding = State::new().charter().clone();
     admit(&mut founding, "ottawa", "lisbon", 1);

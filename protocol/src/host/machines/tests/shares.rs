@@ -232,6 +232,31 @@ fn a_site_that_leaves_and_its_heir_do_not_help_as_two() {
     }
 }
 
+/// The attack: an heir asks for the share of the site that leaves, and names that site as a helper. At the lost index a helper
+/// is dealt the sum of the masks of all the others: the two would learn more than the one share they have.
+#[test]
+fn a_site_that_leaves_does_not_help_its_heir() {
+    let (mut mesh, scope, helpers) = recovery();
+    let first = helpers[0];
+    // Bern leaves, and lisbon takes over: the scope of what bern lost, in lisbon's name.
+    let charter = mesh.state.amend(|charter| {
+        admit(charter, "bern", "lisbon", 1);
+        charter.sites[BERN].state = SiteState::Draining;
+    });
+    mesh.give(first, Input::announced(None, Announcement::Charter(charter.encode().into())));
+    let mut ask = |helpers: Vec<crate::identifier::SiteName>| {
+        let scope = RecoveryScope { site: name("lisbon"), helpers, ..scope.clone() };
+        let machines = &mesh.nodes[first].machines;
+        let (keys, rng) = (&mesh.state.sites[first], &mut mesh.rng);
+        help::deal_masks(&name("lisbon"), scope, &machines.catalog, keys, rng)
+    };
+    assert!(ask(scope.helpers.clone()).is_ok(), "the others help it");
+    let mut with_bern = scope.helpers.clone();
+    *with_bern.last_mut().unwrap() = name("bern");
+    with_bern.sort();
+    assert_eq!(refused(ask(with_bern)), RefusalCode::NotAllowed);
+}
+
 #[test]
 fn a_helper_answers_to_nothing_but_one_mask_of_every_helper() {
     let (mut mesh, scope, helpers) = recovery();
