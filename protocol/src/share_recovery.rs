@@ -67,6 +67,11 @@ pub struct ShareRecovery {
 }
 
 impl ShareRecovery {
+    /// This site may have other places than before: nothing is whole until it was looked at.
+    pub(crate) fn look_again(&mut self) {
+        self.shelves.values_mut().for_each(|shelf| shelf.whole_at = None);
+    }
+
     /// A machine that waits so long for home to bring a share.
     #[must_use]
     pub const fn new(patience_ms: u64) -> Self {

@@ -176,7 +176,13 @@ impl Machines {
     ) -> Vec<Output> {
         match input {
             Input::Catalog(input) => {
+                let version = self.catalog.charter().version;
                 let outputs = self.catalog.handle(now, input, keys);
+                if self.catalog.charter().version != version {
+                    // It may have given this site places that were another's.
+                    self.repair.look_again();
+                    self.share_recovery.look_again();
+                }
                 self.release.follow_charter(&self.catalog);
                 self.evidence.follow_charter(&self.catalog);
                 outputs
