@@ -143,9 +143,7 @@ impl History {
     /// Whether a manifest places shards at `site`, or at one whose place it took or is taking.
     #[must_use]
     pub fn is_placed(&self, manifest: &Manifest, site: &SiteName) -> bool {
-        let succession = self.succession();
-        let mut named = manifest.placement.iter();
-        named.any(|named| succession.holder(named) == site || succession.heir(named) == Some(site))
+        manifest.placement.iter().any(|named| self.succession.is_due(named, site))
     }
 
     /// Follows a charter. What a site holds does not change, only which one it is.

@@ -108,8 +108,7 @@ impl Custody {
     /// The index of the share that a site holds now, or is taking over.
     #[must_use]
     pub fn index_due_at(&self, site: &SiteName, succession: &Succession) -> Option<ShareIndex> {
-        let is_due = |named: &SiteName| succession.holder(named) == site || succession.heir(named) == Some(site);
-        let position = self.custodians.iter().position(is_due)?;
+        let position = self.custodians.iter().position(|named| succession.is_due(named, site))?;
         ShareIndex::new(u8::try_from(position + 1).ok()?)
     }
 

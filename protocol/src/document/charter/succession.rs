@@ -57,6 +57,12 @@ impl Succession {
         self.0.get(named)?.heir.as_ref()
     }
 
+    /// Whether `site` stands where a manifest says `named`, or is taking over there.
+    #[must_use]
+    pub fn is_due(&self, named: &SiteName, site: &SiteName) -> bool {
+        self.holder(named) == site || self.heir(named) == Some(site)
+    }
+
     /// Everybody who ever held what a manifest gives to `named`: that site, and those who came after it.
     pub fn line<'a>(&'a self, named: &'a SiteName) -> impl Iterator<Item = &'a SiteName> {
         std::iter::once(named).chain(self.0.get(named).into_iter().flat_map(|place| &place.line))
