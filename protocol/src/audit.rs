@@ -167,16 +167,15 @@ impl Audit {
             Verdict::Valid => {
                 target.valid_count += 1;
                 target.last_valid = Some(now);
-                let proof_bytes = answer.document().proof.as_ref().map_or(0, |proof| proof.len() as u64);
-                target.proven_bytes += proof_bytes.min(shard_codec::shard_tree::LEAF_BYTES);
-                evidence.close_fault(&ShardName::of(answer.document()));
+                target.proven_bytes += (answer.document().proof.len() as u64).min(shard_codec::shard_tree::LEAF_BYTES);
+                evidence.close_fault(&ShardName::from(&asked.challenge));
             }
-            Verdict::Fault(loss) => {
+            Verdict::Fault => {
                 target.fault_count += 1;
                 // A shard that was declared lost in the meantime is no news.
                 let (said, bytes) = (answer.document(), answer.encode());
                 let is_declared = evidence.lacks(&said.challenge.database, site, said.challenge.stripe_number);
-                if !is_declared && evidence.open_fault(answer, loss, &mut outputs) {
+                if !is_declared && evidence.open_fault(answer, &mut outputs) {
                     outputs.push(Output::Announce(Announcement::Fault(bytes.into())));
                 }
             }

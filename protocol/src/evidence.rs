@@ -224,7 +224,7 @@ impl Evidence {
             RecordKind::AuditReport => self.take_report(&record.value, catalog, &mut ignored),
             RecordKind::Fault => {
                 let signed = decode::<AuditAnswer>(&record.value).map_err(|refusal| refusal.message)?;
-                let holder = holder_of(&ShardName::of(signed.document()), catalog);
+                let holder = holder_of(&ShardName::from(&signed.document().challenge), catalog);
                 if holder.is_some_and(|holder| *holder != signed.document().site) {
                     return Ok(()); // it was succeeded since
                 }
@@ -359,27 +359,22 @@ impl Evidence {
         outputs: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
         let signed = decode::<AuditAnswer>(bytes)?;
-        let shard = ShardName::of(signed.document());
+        let shard = ShardName::from(&signed.document().challenge);
         if self.faults.contains_key(&shard) {
             return Ok(());
         }
         match judge(&signed, catalog).map_err(refuse)? {
             Verdict::Valid => Err(refuse("the answer proves that the shard is held".to_owned())),
-            Verdict::Fault(loss) => {
-                self.open_fault(signed, loss, outputs);
+            Verdict::Fault => {
+                self.open_fault(signed, outputs);
                 Ok(())
             }
         }
     }
 
     /// Keeps a loss that was judged; true if it is news. A loss of a shard that was proven since is opened again.
-    pub(crate) fn open_fault(
-        &mut self,
-        evidence: Signed<AuditAnswer>,
-        loss: crate::audit::verdict::Loss,
-        outputs: &mut Vec<Output>,
-    ) -> bool {
-        let shard = ShardName::of(evidence.document());
+    pub(crate) fn open_fault(&mut self, evidence: Signed<AuditAnswer>, outputs: &mut Vec<Output>) -> bool {
+        let shard = ShardName::from(&evidence.document().challenge);
         if self.faults.get(&shard).is_some_and(|fault| fault.is_open) {
             return false;
         }
@@ -393,7 +388,7 @@ impl Evidence {
         count.kept += usize::from(known.is_none());
         self.changes += 1;
         let (database, stripe_number) = (shard.database.clone(), shard.stripe_number);
-        outputs.push(Output::Report(Event::LossProven { site, database, stripe_number, loss }));
+        outputs.push(Output::Report(Event::LossProven { site, database, stripe_number }));
         match known {
             Some(fault) => fault.is_open = true,
             None => {

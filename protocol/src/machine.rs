@@ -25,7 +25,6 @@ use serde::{Deserialize, Serialize};
 use shard_codec::Digest;
 use shard_codec::share_sealing::SealingSecretKey;
 
-use crate::audit::verdict::Loss;
 use crate::evidence::ShardName;
 use crate::identifier::{DatabaseName, SiteName};
 use crate::repair::Job;
@@ -207,7 +206,7 @@ pub enum Event {
         /// By which site.
         site: SiteName,
     },
-    /// A site has lost a shard, by its own signature.
+    /// A site signed other bytes than those of its shard.
     LossProven {
         /// The site.
         site: SiteName,
@@ -215,8 +214,6 @@ pub enum Event {
         database: DatabaseName,
         /// The stripe.
         stripe_number: u64,
-        /// How it shows.
-        loss: Loss,
     },
     /// A shard that should be here is not.
     ShardMissing {
@@ -296,8 +293,8 @@ impl fmt::Display for Event {
             Self::ShareReleased { order, database, sequence, site } => {
                 write!(f, "{site} released its share of {database} snapshot {sequence} under order {order}")
             }
-            Self::LossProven { site, database, stripe_number, loss } => {
-                write!(f, "ALARM: {site} has lost its shard of {database} stripe {stripe_number}: it {loss}")
+            Self::LossProven { site, database, stripe_number } => {
+                write!(f, "ALARM: {site} sent other bytes than those of its shard of {database} stripe {stripe_number}")
             }
             Self::ShardMissing { shard } => write!(f, "{shard} is missing here"),
             Self::ShardMended { shard } => write!(f, "{shard} is mended"),

@@ -97,7 +97,7 @@ mod vectors {
             state: about,
             site: name("bern"),
             challenge: challenge(),
-            proof: Some(ByteBuf::from(vec![1, 2, 3])),
+            proof: ByteBuf::from(vec![1, 2, 3]),
             at: NOW,
         };
         let tally = Tally {

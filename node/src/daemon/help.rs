@@ -73,24 +73,19 @@ impl Server {
         }
     }
 
-    /// The signed answer to a challenge: the proof of what is asked for, or that it is not here. What turns out to be
-    /// missing is remade.
+    /// The signed answer to a challenge: the proof of what is asked for. What turns out to be missing is named in the
+    /// inventory and remade, and no answer is signed.
     pub(super) async fn answer_audit(&self, challenge: Challenge) -> Result<Response, Refusal> {
         let range = self.driver.read(|machines| answer::range_of(&challenge, &machines.catalog, &self.keys))?;
         let _permit = self.shards.acquire().await;
         let proof = match self.prove_range(challenge.root, range.start, range.end - range.start).await {
-            Ok(proof) => Some(proof.to_vec()),
+            Ok(proof) => proof.to_vec(),
             Err(refusal) if matches!(refusal.code, RefusalCode::NotFound | RefusalCode::Corrupt) => {
-                let shard = ShardName {
-                    database: challenge.database.clone(),
-                    stripe_number: challenge.stripe_number,
-                    shard_index: challenge.shard_index,
-                    root: challenge.root,
-                };
+                let shard = ShardName::from(&challenge);
                 self.driver.tell(Input::Repair(repair::Input::Missing { shard })).await;
-                None
+                return Err(refusal);
             }
-            Err(refusal) => return Err(refusal), // the disk does not answer now: nothing is confessed for that
+            Err(refusal) => return Err(refusal), // the disk does not answer now: that is no loss
         };
         let now = Timestamp::from_unix_ms(clock::now_ms());
         let signed = self.driver.read(|machines| answer::sign(now, challenge, proof, &machines.catalog, &self.keys))?;

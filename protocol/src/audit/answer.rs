@@ -27,18 +27,18 @@ pub fn range_of(challenge: &Challenge, catalog: &Catalog, keys: &SiteKeys) -> Re
     Ok(range)
 }
 
-/// The signed answer: the proof of the range, or `None` if the store does not hold the shard.
+/// The signed answer. A site that does not hold the shard signs nothing: it names the shard in its inventory and refuses.
 ///
 /// # Errors
 /// The proof is longer than a document may be.
 pub fn sign(
     now: Timestamp,
     challenge: Challenge,
-    proof: Option<Vec<u8>>,
+    proof: Vec<u8>,
     catalog: &Catalog,
     keys: &SiteKeys,
 ) -> Result<Signed<AuditAnswer>, Refusal> {
     let (state, site) = (catalog.state(), keys.name.clone());
-    let answer = AuditAnswer { state, site, challenge, proof: proof.map(Into::into), at: now };
+    let answer = AuditAnswer { state, site, challenge, proof: proof.into(), at: now };
     Signed::sign_new(answer, &keys.identity).map_err(|error| Refusal::new(RefusalCode::Internal, error))
 }

@@ -48,8 +48,9 @@ pub struct AuditAnswer {
     pub site: SiteName,
     /// What was asked.
     pub challenge: Challenge,
-    /// The leaf with its proof against the root; absent if the site does not hold it.
-    pub proof: Option<ByteBuf>,
+    /// The leaf with its proof against the root. There is no way to sign that the shard is gone: it would be evidence for
+    /// ever, of a loss that is mended in a minute.
+    pub proof: ByteBuf,
     /// By the site's own clock.
     pub at: Timestamp,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use shard_codec::Digest;
 
-use crate::document::AuditAnswer;
+use crate::document::Challenge;
 use crate::identifier::DatabaseName;
 
 /// Which shard of which stripe: number and position in it.
@@ -26,11 +26,11 @@ impl ShardName {
         let (database, root) = (database.clone(), Digest::from_bytes([0; 32]));
         Self { database, stripe_number: 0, shard_index: 0, root }
     }
+}
 
-    /// The shard that an answer is about.
-    #[must_use]
-    pub fn of(answer: &AuditAnswer) -> Self {
-        let challenge = &answer.challenge;
+impl From<&Challenge> for ShardName {
+    /// The shard that is asked for.
+    fn from(challenge: &Challenge) -> Self {
         let (database, stripe_number) = (challenge.database.clone(), challenge.stripe_number);
         Self { database, stripe_number, shard_index: challenge.shard_index, root: challenge.root }
     }

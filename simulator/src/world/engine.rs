@@ -283,10 +283,9 @@ impl<'a> World<'a> {
             Fact::Refused(code) => self.reach(name_of_refusal(*code)),
             Fact::ShareLeft { .. } => self.reach("a share was released"),
             Fact::Reached(what) => return self.reach(what),
-            Fact::Judged(answer) if answer.document().proof.is_some() => self.reach("an audit was answered"),
+            Fact::Judged(_) => self.reach("an audit was answered"),
             Fact::Mended(shard) => drop(self.chronicle.rotted.remove(&(node, shard.root))),
-            Fact::Judged(_)
-            | Fact::Started
+            Fact::Started
             | Fact::Crashed
             | Fact::Struck
             | Fact::Emptied { .. }

@@ -171,7 +171,7 @@ impl Default for Invariants {
     fn default() -> Self {
         Self(vec![
             Box::new(agreement::Agreement::default()),
-            Box::new(audit::Audit::default()),
+            Box::new(audit::Audit),
             Box::new(bounded::Bounded::default()),
             Box::new(durability::Durability::default()),
             Box::new(ledger::Ledger::default()),

@@ -1,15 +1,12 @@
 //! Audit truth: what an auditor was shown to be wrong it knows to be lost, and no honest site is convicted of losing what
 //! it holds.
 
-use std::collections::BTreeSet;
-
 use protocol::document::{AuditAnswer, Challenge};
 use protocol::host::Machines;
 use protocol::ledger::holders;
 use protocol::machine::RecordKind;
 use protocol::signature::Signed;
 use protocol::signature::quorum::verify_single;
-use shard_codec::Digest;
 use shard_codec::shard_tree::verify_range;
 
 use super::{Fact, Invariant, Scene};
@@ -17,10 +14,7 @@ use crate::world::sim_site::SimSite;
 use crate::world::trace::NodeId;
 
 #[derive(Debug, Default)]
-pub(super) struct Audit {
-    /// Confessions of honest sites that were true when they were made.
-    confessed: BTreeSet<Digest>,
-}
+pub(super) struct Audit;
 
 impl Invariant for Audit {
     fn name(&self) -> &'static str {
@@ -30,11 +24,11 @@ impl Invariant for Audit {
     fn observe(&mut self, scene: &Scene<'_>, node: NodeId, fact: &Fact) -> Result<(), String> {
         let Some(site) = scene.honest(node) else { return Ok(()) };
         match fact {
-            Fact::AnswerLeft(answer) => self.answer_left(scene, site, answer),
+            Fact::AnswerLeft(answer) => check_answer(scene, answer),
             Fact::Judged(answer) => check_judged(scene, site, answer),
             Fact::Synced(records) => {
                 let mut faults = records.iter().filter(|record| record.kind == RecordKind::Fault);
-                faults.try_for_each(|record| self.check_conviction(scene, &record.value))
+                faults.try_for_each(|record| check_conviction(scene, &record.value))
             }
             Fact::Started
             | Fact::Crashed
@@ -55,29 +49,24 @@ impl Invariant for Audit {
     }
 }
 
-impl Audit {
-    /// An honest site confesses what it has lost, and nothing else.
-    fn answer_left(&mut self, scene: &Scene<'_>, site: &SimSite, answer: &Signed<AuditAnswer>) -> Result<(), String> {
-        let said = answer.document();
-        if proves(scene, said) != Some(false) {
-            return Ok(());
-        }
-        if site.disk.claims(&said.challenge.root) {
-            return Err(format!("it denies shard {}, which it holds", said.challenge.root.short()));
-        }
-        self.confessed.insert(answer.digest());
-        Ok(())
+/// What an honest site signs proves its leaf: it would be evidence against it for ever.
+fn check_answer(scene: &Scene<'_>, answer: &Signed<AuditAnswer>) -> Result<(), String> {
+    let said = answer.document();
+    if proves(scene, said) == Some(false) {
+        return Err(format!("it signs what convicts it of having lost shard {}", said.challenge.root.short()));
     }
+    Ok(())
+}
 
-    fn check_conviction(&self, scene: &Scene<'_>, record: &[u8]) -> Result<(), String> {
-        let answer = Signed::<AuditAnswer>::decode(record).map_err(|error| error.to_string())?;
-        let said = answer.document();
-        let accused = scene.cast.node_of(&said.site).and_then(|node| scene.honest(node));
-        if proves(scene, said) != Some(true) && (accused.is_none() || self.confessed.contains(&answer.digest())) {
-            return Ok(());
-        }
-        Err(format!("{} is held to have lost a shard, which it never said", said.site))
+/// A site is convicted only if it lies, and by a wrong answer.
+fn check_conviction(scene: &Scene<'_>, record: &[u8]) -> Result<(), String> {
+    let answer = Signed::<AuditAnswer>::decode(record).map_err(|error| error.to_string())?;
+    let said = answer.document();
+    let accused = scene.cast.node_of(&said.site).and_then(|node| scene.honest(node));
+    if proves(scene, said) != Some(true) && accused.is_none() {
+        return Ok(());
     }
+    Err(format!("{} is held to have lost a shard, which it never said", said.site))
 }
 
 /// Whether an answer proves the leaf, by what the manifests really say; `None` if none of them has such a shard.
@@ -91,8 +80,7 @@ fn proves(scene: &Scene<'_>, said: &AuditAnswer) -> Option<bool> {
     })?;
     let shard_bytes = placed.layout.shard_bytes() as u64;
     let range = challenge.range(shard_bytes);
-    let proof = said.proof.as_deref();
-    Some(proof.is_some_and(|proof| verify_range(&challenge.root, shard_bytes, range, proof).is_ok()))
+    Some(verify_range(&challenge.root, shard_bytes, range, &said.proof).is_ok())
 }
 
 /// A wrong answer, signed, makes its shard count as lost at the auditor, if the site has not said so itself.

@@ -197,7 +197,7 @@ impl SimSite {
             // Whoever got nothing from the others is silent: that proves nothing.
             if let Ok(bytes) = remade {
                 out.push(Effect::Fact(Fact::Reached("a freeloader answered an audit")));
-                self.answer_audit(now, (node, call, caller), challenge, Some(&bytes), out);
+                self.answer_audit(now, (node, call, caller), challenge, &bytes, out);
             }
             return;
         }

@@ -166,7 +166,7 @@ impl SimSite {
         Ok(answer)
     }
 
-    /// Answers a challenge: with a proof, with the confession that there is none, or as liars do.
+    /// Answers a challenge: with a proof, with a refusal if there is none, or as liars do.
     pub(super) fn answer_challenge(
         &mut self,
         now: Time,
@@ -183,16 +183,20 @@ impl SimSite {
             }
             return Ok(Answer::Later);
         }
-        let denies = self.liar.as_ref().is_some_and(|liar| liar.denies(now));
-        let read = if denies { Err(ReadFault::Absent) } else { self.disk.read(&challenge.root) };
-        let bytes = read.map(|bytes| self.liar.as_ref().map_or(bytes.clone(), |liar| liar.alter(now, bytes)));
-        if bytes.is_err() && !denies {
-            let hides = self.liar.as_ref().is_some_and(|liar| liar.hides(now));
-            if !hides {
-                self.found_missing(&challenge.root);
-            }
+        let gone = || Refusal::new(RefusalCode::NotFound, "the shard is not here");
+        if self.liar.as_ref().is_some_and(|liar| liar.denies(now)) {
+            return Err(gone());
         }
-        self.answer_audit(now, origin, challenge, bytes.ok().as_ref(), out);
+        let bytes = match self.disk.read(&challenge.root) {
+            Ok(bytes) => self.liar.as_ref().map_or(bytes.clone(), |liar| liar.alter(now, bytes)),
+            // Something must be said by who says that it holds all: made-up bytes.
+            Err(_fault) if self.liar.as_ref().is_some_and(|liar| liar.hides(now)) => Bytes::from([]),
+            Err(_fault) => {
+                self.found_missing(&challenge.root);
+                return Err(gone());
+            }
+        };
+        self.answer_audit(now, origin, challenge, &bytes, out);
         Ok(Answer::Later)
     }
 
@@ -202,13 +206,13 @@ impl SimSite {
         now: Time,
         (node, call, caller): (NodeId, Call, PublicKey),
         challenge: Challenge,
-        shard: Option<&Bytes>,
+        shard: &Bytes,
         out: &mut Vec<Effect>,
     ) {
         let Some(process) = &self.process else { return };
         let catalog = &process.machines.catalog;
         let Ok(range) = answer::range_of(&challenge, catalog, &self.keys) else { return };
-        let proof = shard.and_then(|shard| prove_range(shard, range).ok());
+        let proof = prove_range(shard, range).unwrap_or_default();
         let response = match answer::sign(self.clock.read(now), challenge, proof, catalog, &self.keys) {
             Ok(signed) => {
                 let bytes = signed.encode();
@@ -230,12 +234,7 @@ impl SimSite {
             let shard_index = ShardIndex::new(index);
             Some(Helper { site: site.clone(), shard_index, root: live.stripe.root(shard_index)? })
         };
-        let shard = ShardName {
-            database: challenge.database.clone(),
-            stripe_number: challenge.stripe_number,
-            shard_index: challenge.shard_index,
-            root: challenge.root,
-        };
+        let shard = ShardName::from(challenge);
         Some(repair::Job { shard, layout: live.layout, helpers: others.filter_map(helper).collect() })
     }
 }

@@ -19,7 +19,7 @@ use crate::repair::{self, Job, Outcome, helper_read};
 use crate::share_recovery::help;
 use crate::signature::Signed;
 use crate::timestamp::Timestamp;
-use crate::wire::{Refusal, Request, Response};
+use crate::wire::{Refusal, RefusalCode, Request, Response};
 
 /// What a site does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,15 +219,22 @@ impl Mesh {
         self.restart(index);
     }
 
-    fn answer_audit(&self, target: usize, challenge: &Challenge) -> Option<Response> {
+    fn answer_audit(&mut self, target: usize, challenge: &Challenge) -> Option<Response> {
         let (node, keys) = (&self.nodes[target], &self.state.sites[target]);
         let range = match answer::range_of(challenge, &node.machines.catalog, keys) {
             Ok(range) => range,
             Err(refusal) => return Some(Response::Refused(refusal)),
         };
         let proof = match node.lie {
-            None => node.store.get(&challenge.root).map(|shard| prove_range(shard, range).unwrap()),
-            Some(Lie::WrongBytes) => Some(vec![0; 16_384]),
+            None => match node.store.get(&challenge.root) {
+                Some(shard) => prove_range(shard, range).unwrap(),
+                None => {
+                    let shard = ShardName::from(challenge);
+                    self.give(target, Input::Repair(repair::Input::Missing { shard }));
+                    return Some(Response::Refused(Refusal::new(RefusalCode::NotFound, "not here")));
+                }
+            },
+            Some(Lie::WrongBytes) => vec![0; 16_384],
             Some(Lie::Silence | Lie::WrongMasks) => return None,
         };
         let signed = answer::sign(self.now, challenge.clone(), proof, &node.machines.catalog, keys).unwrap();

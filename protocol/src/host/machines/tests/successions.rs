@@ -38,7 +38,7 @@ fn proven_loss(mesh: &Mesh) -> Announcement {
         nonce: [1; 32],
     };
     let (state, at) = (mesh.state.chain.state(), mesh.now);
-    let answer = AuditAnswer { state, site: name(SITES[GONE].0), challenge, proof: None, at };
+    let answer = AuditAnswer { state, site: name(SITES[GONE].0), challenge, proof: vec![0].into(), at };
     let keys = &mesh.state.sites[GONE].identity;
     Announcement::Fault(Signed::sign_new(answer, keys).unwrap().encode().into())
 }
