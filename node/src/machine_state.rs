@@ -31,7 +31,7 @@ pub enum RecordKind {
     Charter = 1,
     /// A manifest.
     Manifest = 2,
-    /// This site's sealed share of a snapshot key.
+    /// This site's sealed share of a snapshot key, of its newest epoch; empty if it was erased.
     Share = 3,
     /// A receipt, given or received.
     Receipt = 4,
@@ -49,12 +49,16 @@ pub enum RecordKind {
     AuditReport = 10,
     /// An answer that proves a loss.
     Fault = 11,
+    /// The certificate of an epoch of shares.
+    Epoch = 12,
+    /// Where the site stands in the agreement on the next one.
+    Agreement = 13,
 }
 
 impl RecordKind {
     /// Whether a record may take the place of an earlier one of the same key.
     const fn is_replaced(self) -> bool {
-        matches!(self, Self::Outbox | Self::Inventory | Self::AuditReport)
+        matches!(self, Self::Share | Self::Outbox | Self::Inventory | Self::AuditReport | Self::Epoch | Self::Agreement)
     }
 }
 

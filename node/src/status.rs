@@ -17,6 +17,7 @@ use protocol::document::Charter;
 use protocol::host::Machines;
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::ledger::{DatabaseLedger, SmallestUnion, SnapshotLedger, assess};
+use protocol::resharing::due_count;
 use protocol::signature::Signed;
 use protocol::timestamp::Timestamp;
 use serde::Serialize;
@@ -133,6 +134,8 @@ pub struct DatabaseStatus {
     pub short_stripe_count: usize,
     /// Of these, stripes that cannot be decoded.
     pub lost_stripe_count: usize,
+    /// Snapshots whose keys are still to be shared anew, with the custodians of today.
+    pub reshare_due_count: u64,
     /// Its writer signed two histories.
     pub is_forked: bool,
 }
@@ -300,6 +303,7 @@ fn of_database(database: &DatabaseName, sources: &Sources<'_>) -> DatabaseStatus
         stripe_count: stripes.kept,
         short_stripe_count: stripes.short,
         lost_stripe_count: stripes.lost,
+        reshare_due_count: due_count(&machines.catalog, database, Timestamp::from_unix_ms(sources.now_ms)),
         is_forked: history.is_some_and(|history| history.forks().next().is_some()),
     }
 }

@@ -12,6 +12,7 @@ mod meter;
 mod partition;
 mod repair;
 mod replace;
+mod reshare;
 mod siege;
 mod source;
 mod state;
@@ -59,6 +60,8 @@ enum Command {
     Line(line::Arguments),
     /// Sites are seized or leave, one after the other, and new ones take their places while backups go on.
     Replace(replace::Arguments),
+    /// The shares of all snapshots go to other custodians, under another threshold.
+    Reshare(reshare::Arguments),
     /// What a site costs while nothing happens.
     Idle(idle::Arguments),
 }
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Partition(arguments) => partition::run(&arguments, keep),
         Command::Line(arguments) => line::run(&arguments, keep),
         Command::Replace(arguments) => replace::run(&arguments, keep),
+        Command::Reshare(arguments) => reshare::run(&arguments, keep),
         Command::Idle(arguments) => idle::run(&arguments, keep),
     };
     match tried.and_then(|verdict: Verdict| verdict.conclude(&output)) {

@@ -4,6 +4,7 @@
 //! site announces it, alone or in a run with those before it, and this one follows (`run`). Both verify the same
 //! things ([`follow`]); only publishing ends in a receipt. Two manifests of one sequence number are kept as proof ([`fork`]) and shown, never resolved by guessing.
 
+mod epochs;
 pub mod follow;
 pub mod fork;
 mod history;
@@ -17,7 +18,9 @@ use std::sync::Arc;
 
 use shard_codec::Digest;
 
+pub use epochs::Epochs;
 pub use history::History;
+pub(crate) use history::{key, split_key};
 pub use kept_stripes::{KeptStripe, KeptStripes};
 pub use receipts::{Receipts, SPAN};
 
@@ -170,10 +173,15 @@ impl Catalog {
     /// The record does not fit what is here: the state file was damaged or mixed up.
     pub fn replay(&mut self, record: &Record) -> Result<(), String> {
         if record.kind == RecordKind::Share {
-            let (database, sequence) = history::split_key(&record.key)?;
+            let (database, sequence) = split_key(&record.key)?;
             let history = self.databases.get_mut(&database).ok_or("a share without its manifest")?;
-            history.put_share(sequence, record.value.clone());
+            if !record.value.is_empty() {
+                history.put_share(sequence, record.value.clone()); // an empty one was erased
+            }
             return Ok(());
+        }
+        if record.kind == RecordKind::Epoch && record.value.is_empty() {
+            return Ok(()); // no snapshot stands by it any more
         }
         self.learn(record.kind, &record.value).map_err(|refusal| refusal.message)
     }
@@ -192,7 +200,9 @@ impl Catalog {
             RecordKind::Manifest => self.take_manifest_of_its_time(bytes, &mut ignored),
             RecordKind::Receipt => self.take_receipt(bytes, &mut ignored),
             RecordKind::Fork => self.take_fork(bytes, &mut ignored),
+            RecordKind::Epoch => self.take_epoch(bytes, &mut ignored).map(|_taken| ()),
             RecordKind::Share
+            | RecordKind::Agreement
             | RecordKind::Order
             | RecordKind::Notice
             | RecordKind::Inventory

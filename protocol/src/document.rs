@@ -11,6 +11,7 @@ mod mask_dealing;
 mod receipt;
 mod release_notice;
 mod release_order;
+mod resharing;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,10 @@ pub use mask_dealing::{MaskDealing, RecoveryScope, snapshots_max};
 pub use receipt::Receipt;
 pub use release_notice::ReleaseNotice;
 pub use release_order::{OrderError, Purpose, ReleaseOrder, Selector};
+pub use resharing::{
+    BLOCK_SNAPSHOTS, Ballot, Certified, DEALT_EPOCH, Electorate, Epoch, Instance, LockedAt, Proposal, ReshareScope,
+    Said, ShareDealing, Vote, block_of, quorum,
+};
 
 use crate::limits::TEXT_BYTES_MAX;
 

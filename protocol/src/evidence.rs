@@ -232,6 +232,8 @@ impl Evidence {
             }
             RecordKind::Charter
             | RecordKind::Manifest
+            | RecordKind::Epoch
+            | RecordKind::Agreement
             | RecordKind::Share
             | RecordKind::Receipt
             | RecordKind::Fork

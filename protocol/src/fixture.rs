@@ -165,7 +165,7 @@ impl State {
         let mut sealed_shares = Vec::new();
         for (custodian, share) in entry.custodians.iter().zip(&shares) {
             let public = SealingPublicKey::from_bytes(&charter.site(custodian).unwrap().sealing_key).unwrap();
-            let context = share_context(&manifest, custodian);
+            let context = share_context(&manifest, manifest.custody.epoch, custodian);
             let rng = &mut self.rng;
             sealed_shares.push(share.to_bytes().expose(|bytes| seal_to(&public, &context, bytes, rng).unwrap()));
         }
@@ -252,6 +252,7 @@ fn founding_charter(officials: &[Keypair], sites: &[SiteKeys], writer: &Keypair)
             stripe_bytes: 16 << 20,
             quota_bytes: 1 << 40,
             rpo_seconds: Some(7_200),
+            refresh_days: None,
         }],
     }
 }
@@ -350,7 +351,11 @@ impl<'a> RunningSite<'a> {
         let outputs = match Input::brought(Some(self.ticket()), brought) {
             Input::Catalog(input) => self.tell(input),
             Input::Release(input) => self.ask(NOW, input),
-            other @ (Input::Evidence(_) | Input::Repair(_) | Input::Answered { .. } | Input::Tick) => {
+            other @ (Input::Evidence(_)
+            | Input::Repair(_)
+            | Input::Resharing(_)
+            | Input::Answered { .. }
+            | Input::Tick) => {
                 let outputs = self.handle(NOW, other);
                 self.keep(&outputs);
                 outputs

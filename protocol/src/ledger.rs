@@ -8,7 +8,7 @@ mod coalitions;
 mod snapshots;
 
 use crate::catalog::{History, KeptStripe};
-use crate::document::Charter;
+use crate::document::{Charter, Inventory, block_of};
 use crate::evidence::Evidence;
 use crate::identifier::{DatabaseName, SiteName};
 
@@ -56,7 +56,8 @@ pub fn holders<'a>(
     })
 }
 
-/// Whether `site` is believed to hold its share of one snapshot key.
+/// Whether `site` is believed to hold its share of one snapshot key, of its newest epoch: what it said of an older one tells
+/// nothing.
 #[must_use]
 pub fn claims_share(
     site: &SiteName,
@@ -69,6 +70,11 @@ pub fn claims_share(
     if inventory.is_some_and(|said| said.missing_shares.contains(sequence)) {
         return false;
     }
-    let is_receipted = history.receipt_of(site, sequence).is_some_and(|receipt| receipt.holds_share);
-    is_receipted || inventory.is_some_and(|said| said.sequence >= sequence)
+    let epoch = history.epochs().newest(block_of(sequence));
+    let covers = |said: &Inventory| said.sequence >= sequence && said.epoch_of(block_of(sequence)) == epoch;
+    let is_said = match history.agreed_sharing(sequence) {
+        Some((_at, holders)) => holders.contains(site),
+        None => history.receipt_of(site, sequence).is_some_and(|receipt| receipt.holds_share),
+    };
+    is_said || inventory.is_some_and(covers)
 }

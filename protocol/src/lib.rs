@@ -32,6 +32,7 @@ pub mod placement;
 pub mod planted;
 pub mod release;
 pub mod repair;
+pub mod resharing;
 pub mod share_recovery;
 pub mod signature;
 pub mod timestamp;

@@ -12,6 +12,8 @@ pub const ALLIANCES_MAX: usize = 64;
 pub const SIGNATURES_MAX: usize = 2 * OFFICIALS_MAX;
 /// A recovery point objective in seconds at the most: a year.
 pub const RPO_SECONDS_MAX: u64 = 366 * 86_400;
+/// Days between two epochs of shares at the most: ten years.
+pub const REFRESH_DAYS_MAX: u16 = 3_660;
 /// Addresses of one site at the most.
 pub const ADDRESSES_MAX: usize = 16;
 /// Free text (names of people, reasons) in bytes at the most.
@@ -27,6 +29,10 @@ pub const STRIPE_NUMBER_MAX: u64 = 1 << 48;
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
 /// Shares that a helper blinds in one recovery, times the threshold, at the most: a tenth of a second of its time.
 pub const RECOVERY_SHARES_MAX: usize = 512;
+/// Threshold of shares that can be given to other custodians at the most: it bounds what one dealing costs.
+pub const RESHARING_THRESHOLD_MAX: usize = 64;
+/// A dealing, or a proposal, in bytes at the most: 32 snapshots, 64 commitments of 32 bytes, 255 custodians and their digests.
+pub const RESHARING_BYTES_MAX: usize = 128 << 10;
 /// Runs of numbers in an inventory at the most: two lists of them fit a document.
 pub const INVENTORY_RUNS_MAX: usize = 1_024;
 /// A sealed root in bytes at the most.

@@ -53,8 +53,12 @@ pub enum RecordKind {
     Charter,
     /// A manifest.
     Manifest,
-    /// This site's sealed share of one snapshot.
+    /// This site's sealed share of one snapshot; the one of the next epoch replaces it, and an empty one erases it.
     Share,
+    /// The certificate of an epoch of a block of snapshots; an empty one says that newer ones stand in its place.
+    Epoch,
+    /// Where this site stands in the agreement on the next epoch of a block; the next one replaces it.
+    Agreement,
     /// A receipt of any site.
     Receipt,
     /// An accepted release order.
@@ -73,10 +77,12 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// The order in which kinds are put back: each refers only to those before it.
-    pub const REPLAY_ORDER: [Self; 10] = [
+    pub const REPLAY_ORDER: [Self; 12] = [
         Self::Charter,
         Self::Manifest,
+        Self::Epoch,
         Self::Share,
+        Self::Agreement,
         Self::Receipt,
         Self::Fork,
         Self::Order,
@@ -89,7 +95,7 @@ impl RecordKind {
     /// Whether a record may take the place of an earlier one of the same key.
     #[must_use]
     pub const fn is_replaced(self) -> bool {
-        matches!(self, Self::Inventory | Self::AuditReport)
+        matches!(self, Self::Share | Self::Epoch | Self::Agreement | Self::Inventory | Self::AuditReport)
     }
 }
 
@@ -120,6 +126,8 @@ pub enum Announcement {
     Notice(serde_bytes::ByteBuf),
     /// Two manifests of one sequence number.
     Fork(serde_bytes::ByteBuf),
+    /// The certificate of an epoch.
+    Epoch(serde_bytes::ByteBuf),
     /// What a site lacks.
     Inventory(serde_bytes::ByteBuf),
     /// What a site found in its audits.
@@ -260,6 +268,35 @@ pub enum Event {
         /// The database.
         database: DatabaseName,
     },
+    /// Snapshots have shares of a new epoch; this site's old ones are erased.
+    Reshared {
+        /// Of which database.
+        database: DatabaseName,
+        /// Of which block.
+        block: u64,
+        /// The epoch.
+        epoch: u64,
+        /// How many snapshots.
+        count: u64,
+    },
+    /// Two epochs of one number are certified: more sites lie than the threshold allows for.
+    EpochForked {
+        /// Of which database.
+        database: DatabaseName,
+        /// Of which block.
+        block: u64,
+        /// The epoch.
+        epoch: u64,
+    },
+    /// Shares could not be given to the next custodians now.
+    ReshareFailed {
+        /// Of which database.
+        database: DatabaseName,
+        /// Of which block.
+        block: u64,
+        /// Why.
+        why: String,
+    },
     /// This site has said what it lacks.
     Declared {
         /// Of which database.
@@ -311,6 +348,15 @@ impl fmt::Display for Event {
                     f,
                     "ALARM: {site} sent something wrong for the recovery of shares of {database}: left out for a while"
                 )
+            }
+            Self::Reshared { database, block, epoch, count } => {
+                write!(f, "{count} snapshots of {database} (block {block}) have shares of epoch {epoch}")
+            }
+            Self::EpochForked { database, block, epoch } => {
+                write!(f, "ALARM: two epochs {epoch} of {database} block {block} are certified: threshold sites lie")
+            }
+            Self::ReshareFailed { database, block, why } => {
+                write!(f, "shares of {database} (block {block}) are not given on yet, will try again: {why}")
             }
             Self::Declared { database, stripes: 0, shares: 0 } => write!(f, "all of {database} is held here again"),
             Self::Declared { database, stripes, shares } => {

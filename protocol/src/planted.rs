@@ -39,6 +39,10 @@ pub enum Bug {
     OlderInventoryTaken,
     /// A helper gives its share as it is, under no mask.
     ShareWithoutMask,
+    /// One vote certifies an epoch of shares, whoever holds them.
+    EpochByMinority,
+    /// Shares of an epoch that is past are not erased.
+    OldSharesKept,
 }
 
 thread_local! {

@@ -176,6 +176,8 @@ impl Release {
             RecordKind::Notice => self.take_notice(&record.value, position, catalog, &mut ignored),
             RecordKind::Charter
             | RecordKind::Manifest
+            | RecordKind::Epoch
+            | RecordKind::Agreement
             | RecordKind::Share
             | RecordKind::Receipt
             | RecordKind::Fork
@@ -298,7 +300,8 @@ impl Release {
         let sealed =
             history.share(sequence).ok_or_else(|| not_found(format!("no share of snapshot {sequence} here")))?;
         let internal = |why: String| Refusal::new(RefusalCode::Internal, why);
-        let share = open_share(manifest.document(), &keys.name, sealed, keys).map_err(internal)?;
+        let epoch = history.custody_of(manifest.document()).epoch;
+        let share = open_share(manifest.document(), epoch, &keys.name, sealed, keys).map_err(internal)?;
         let recipient = SealingPublicKey::from_bytes(&order.recipient_sealing_key).map_err(order_refusal)?;
         let context = release_context(request.order, manifest.document(), &keys.name);
         let resealed = (share.to_bytes())
@@ -380,7 +383,8 @@ fn order_refusal(why: impl std::fmt::Display) -> Refusal {
 /// The context under which `site` releases its share of `manifest`: the order, and the share's place.
 #[must_use]
 pub fn release_context(order: Digest, manifest: &Manifest, site: &SiteName) -> Vec<u8> {
-    [b"legation v1 released share".as_slice(), order.as_bytes(), &share_context(manifest, site)].concat()
+    [b"legation v1 released share".as_slice(), order.as_bytes(), &share_context(manifest, manifest.custody.epoch, site)]
+        .concat()
 }
 
 /// `latest` opens the newest durable snapshot this site knows of, and anything newer that is not durable (yet): an
@@ -403,7 +407,9 @@ fn newest_durable(catalog: &Catalog, history: &History) -> Option<u64> {
     let is_durable = |sequence: &u64| {
         let receipts = history.receipts(*sequence).map(Signed::document);
         let manifest = history.manifest(*sequence).map(Signed::document);
-        manifest.is_some_and(|manifest| durability::assess(catalog.charter(), manifest, receipts).is_durable())
+        manifest.is_some_and(|manifest| {
+            durability::assess(catalog.charter(), manifest, Some(history), receipts).is_durable()
+        })
     };
     (1..=history.head_sequence()).rev().find(is_durable)
 }

@@ -32,6 +32,8 @@ use session::{Session, Step};
 
 /// Tickets from here on are of this machine; those below are of the audit.
 const FIRST_TICKET: u64 = 1 << 62;
+/// Those from here on are of resharing.
+const END_TICKET: u64 = 1 << 63;
 /// Home brings the shares of a new snapshot by itself.
 const RETRY_MS: u64 = 30_000;
 /// So long a helper is left out after a wrong or no answer.
@@ -89,7 +91,7 @@ impl ShareRecovery {
     /// Whether an answer is for this machine.
     #[must_use]
     pub const fn is_own(ticket: Ticket) -> bool {
-        ticket.0 >= FIRST_TICKET
+        FIRST_TICKET <= ticket.0 && ticket.0 < END_TICKET
     }
 
     /// Shares recovered since the start.
@@ -249,7 +251,8 @@ pub(crate) fn missing_from<'a>(
 ) -> impl Iterator<Item = &'a Manifest> {
     let manifests = history.manifests_from(from).map(Signed::document);
     manifests.filter(move |manifest| {
-        manifest.custody.index_due_at(me, history.succession()).is_some() && history.share(manifest.sequence).is_none()
+        let is_due = history.custody_of(manifest).index_due_at(me, history.succession()).is_some();
+        is_due && history.share(manifest.sequence).is_none()
     })
 }
 
@@ -273,14 +276,15 @@ fn plan(
         .take_while(|manifest| manifest.sequence <= shelf.up_to())
         .peekable();
     let Some(first) = missing.peek().copied() else { return Ok(None) };
-    let threshold = usize::from(first.custody.threshold);
+    let custody = history.custody_of(first);
+    let threshold = usize::from(custody.threshold);
     if threshold < 2 {
         return Err(format!("the key of snapshot {} is not shared: only home can bring it", first.sequence));
     }
     let has_share = |site: &SiteName, sequence: u64| claims_share(site, database, history, sequence, evidence);
     // Not the one whose share it is, if that is leaving: it may not help its heir.
-    let own = first.custody.index_due_at(me, history.succession());
-    let holders = first.custody.holders(history.succession()).filter(|(_site, index)| Some(*index) != own);
+    let own = custody.index_due_at(me, history.succession());
+    let holders = custody.holders(history.succession()).filter(|(_site, index)| Some(*index) != own);
     let able = holders.map(|(site, _index)| site).filter(|site| has_share(site, first.sequence) && trusted(site));
     let mut helpers: Vec<SiteName> = able.cloned().collect();
     if helpers.len() < threshold {
@@ -297,14 +301,13 @@ fn plan(
     helpers.truncate(threshold);
     helpers.sort();
     let same = |manifest: &&Manifest| {
-        (manifest.custody.threshold, &manifest.custody.custodians)
-            == (first.custody.threshold, &first.custody.custodians)
+        let other = history.custody_of(manifest);
+        (other.threshold, &other.custodians) == (custody.threshold, &custody.custodians)
             && helpers.iter().all(|site| has_share(site, manifest.sequence))
     };
     let chosen = missing.filter(same).take(snapshots_max(threshold));
-    let snapshots = chosen
-        .filter_map(|manifest| Some((manifest.sequence, history.manifest(manifest.sequence)?.digest())))
-        .collect();
+    let snapshots =
+        chosen.filter_map(|manifest| Some((manifest.sequence, history.sharing(manifest.sequence)?))).collect();
     let (state, database, site) = (catalog.state(), database.clone(), me.clone());
     Ok(Some(RecoveryScope { state, database, site, helpers, snapshots }))
 }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub(crate) mod page;
+pub mod resharing;
 pub mod summary;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use shard_codec::Digest;
 use crate::document::{Challenge, RecoveryScope};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::Announcement;
+use resharing::{Answer, Question};
 use summary::Summary;
 
 /// Name of the stream protocol on the mesh.
@@ -138,6 +140,17 @@ pub enum Request {
         /// Position in the answering site's log.
         from: u64,
     },
+    /// Give shares to the next custodians: one step of it.
+    Reshare(Box<Question>),
+    /// Certificates of the epochs of shares, from this block and epoch on.
+    Epochs {
+        /// Of which database.
+        database: DatabaseName,
+        /// The block.
+        from_block: u64,
+        /// The epoch.
+        from_epoch: u64,
+    },
     /// Proofs of forked histories.
     Forks {
         /// Of which database.
@@ -198,6 +211,8 @@ impl Request {
             Self::DealMasks { .. } => "deal-masks",
             Self::BlindShares { .. } => "blind-shares",
             Self::ReleaseLog { .. } => "release-log",
+            Self::Reshare(question) => question.name(),
+            Self::Epochs { .. } => "epochs",
             Self::Forks { .. } => "forks",
             Self::Announce(_) => "announce",
             Self::Summary { .. } => "summary",
@@ -269,6 +284,8 @@ pub enum Response {
         /// The helper.
         dealer: SiteName,
     },
+    /// The answer to a step of resharing.
+    Reshared(Answer),
     /// A signed answer to a challenge.
     Audited(ByteBuf),
     /// No, and why.

@@ -17,13 +17,14 @@ mod vectors {
     use protocol::cbor;
     use protocol::contents::{ChunkPlace, ChunkRun, ContentsRoot, Entry, EntryKind, Item, ROOT_VERSION};
     use protocol::document::{
-        AuditAnswer, AuditReport, Bearer, Card, Challenge, Document, Inventory, JoinRequest, MaskDealing, Receipt,
-        RecoveryScope, ReleaseNotice, Tally,
+        AuditAnswer, AuditReport, Ballot, Bearer, Card, Challenge, Document, Instance, Inventory, JoinRequest,
+        MaskDealing, Receipt, RecoveryScope, ReleaseNotice, ReshareScope, Said, ShareDealing, Tally, Vote,
     };
     use protocol::limits::{FRAME_BYTES_MAX, MANIFEST_BYTES_MAX};
     use protocol::machine::Announcement;
     use protocol::number_set::NumberSet;
     use protocol::signature::Signed;
+    use protocol::wire::resharing::{Answer, Lock, Question};
     use protocol::wire::summary::Part;
     use protocol::wire::{HandedMask, Refusal, RefusalCode, Request, Response};
     use serde_bytes::ByteBuf;
@@ -82,7 +83,7 @@ mod vectors {
     }
 
     /// What sites say of themselves and each other.
-    fn evidence(state: &State) -> [(String, String); 4] {
+    fn evidence(state: &State) -> [(String, String); 6] {
         let (bern, about) = (&state.sites[4].identity, state.chain.state());
         let inventory = Inventory {
             state: about,
@@ -91,6 +92,7 @@ mod vectors {
             sequence: 12,
             missing_stripes: NumberSet::covering([1, 2, 3, 70_000], 8),
             missing_shares: NumberSet::default(),
+            epochs: Vec::new(),
             at: NOW,
         };
         let answer = AuditAnswer {
@@ -127,7 +129,18 @@ mod vectors {
             commitments: [points.as_slice(), &points].concat().into(),
             part_digests: vec![Digest::of(b"part"); 3],
         };
+        let reshared = ShareDealing {
+            scope: reshare_scope(about),
+            dealer: name("bern"),
+            commitments: [points.as_slice(), &points].concat().into(),
+            part_digests: vec![Digest::of(b"part"); 3],
+        };
+        let (proposal, ballot) = (Digest::of(b"proposal"), Ballot { round: 300, leader: name("tokyo") });
+        let said = Said::Confirmed { proposal, holds: true };
+        let vote = Vote { instance: instance(about), site: name("bern"), ballot, said };
         [
+            signed(&Signed::sign_new(reshared, bern).unwrap()),
+            signed(&Signed::sign_new(vote, bern).unwrap()),
             signed(&Signed::sign_new(dealing, bern).unwrap()),
             signed(&Signed::sign_new(inventory, bern).unwrap()),
             signed(&Signed::sign_new(answer, bern).unwrap()),
@@ -135,7 +148,47 @@ mod vectors {
         ]
     }
 
+    fn reshare_scope(state: Digest) -> ReshareScope {
+        ReshareScope {
+            state,
+            database: database(),
+            charter: Digest::of(b"charter"),
+            block: 2_187,
+            epoch: 7,
+            threshold: 2,
+            custodians: vec![name("tokyo"), name("bern"), name("ottawa")],
+            dealers: vec![name("bern"), name("tokyo")],
+            snapshots: vec![(70_000, Digest::of(b"sharing")), (70_001, Digest::of(b"another"))],
+        }
+    }
+
+    fn instance(state: Digest) -> Instance {
+        Instance { state, database: database(), charter: Digest::of(b"charter"), block: 2_187, epoch: 7 }
+    }
+
+    fn steps() -> [(&'static str, Question); 5] {
+        let (about, bytes) = (Digest::of(b"state"), || ByteBuf::from(vec![1, 2, 3]));
+        let ballot = || Ballot { round: 300, leader: name("tokyo") };
+        let accept = Question::Accept {
+            instance: instance(about),
+            ballot: ballot(),
+            proposal: bytes(),
+            promises: vec![bytes()],
+            accepts: Vec::new(),
+            dealings: vec![bytes(), bytes()],
+        };
+        let lock = Lock { proposal: bytes(), accepts: vec![bytes()] };
+        [
+            ("reshare-deal", Question::Deal { scope: reshare_scope(about) }),
+            ("reshare-part", Question::Part { dealing: Digest::of(b"dealing") }),
+            ("reshare-promise", Question::Promise { instance: instance(about), ballot: ballot() }),
+            ("reshare-accept", accept),
+            ("reshare-confirm", Question::Confirm { instance: instance(about), ballot: ballot(), lock }),
+        ]
+    }
+
     fn requests() -> String {
+        let steps = steps().map(|(word, step)| line(word, &Request::Reshare(Box::new(step)))).concat();
         let (root, bytes) = (Digest::of(b"shard"), || ByteBuf::from(vec![1, 2, 3]));
         let order = Digest::of(b"order");
         [
@@ -177,11 +230,30 @@ mod vectors {
             line("receipt-spans", &Request::ReceiptSpans { database: database(), from_span: 4_096 }),
             line("receipt-span", &Request::ReceiptSpan { database: database(), span: 341 }),
             line("receipts-of", &Request::ReceiptsOf { database: database(), sequences: vec![1, 70_000] }),
+            line("epochs", &Request::Epochs { database: database(), from_block: 2_187, from_epoch: 7 }),
+            line("announce-epoch", &Request::Announce(Announcement::Epoch(bytes()))),
+            steps,
         ]
         .concat()
     }
 
+    fn answers() -> [(&'static str, Answer); 8] {
+        let bytes = || ByteBuf::from(vec![1, 2, 3]);
+        let lock = Lock { proposal: bytes(), accepts: vec![bytes()] };
+        [
+            ("reshared-dealt", Answer::Dealt(bytes())),
+            ("reshared-part", Answer::Part(bytes())),
+            ("reshared-promised", Answer::Promised { vote: bytes(), lock: Some(lock) }),
+            ("reshared-voted", Answer::Voted(bytes())),
+            ("reshared-outvoted", Answer::Outvoted(Ballot { round: 300, leader: name("tokyo") })),
+            ("reshared-fetching", Answer::Fetching),
+            ("reshared-wrong-part", Answer::WrongPart(name("oslo"))),
+            ("reshared-decided", Answer::Decided(bytes())),
+        ]
+    }
+
     fn responses() -> String {
+        let reshared = answers().map(|(word, answer)| line(word, &Response::Reshared(answer))).concat();
         let (root, bytes) = (Digest::of(b"shard"), || ByteBuf::from(vec![1, 2, 3]));
         let codes = [
             RefusalCode::Malformed,
@@ -203,6 +275,7 @@ mod vectors {
             Part::Charters,
             Part::Database(database()),
             Part::Manifests(database()),
+            Part::Epochs(database()),
             Part::Forks(database()),
             Part::Receipts(database()),
             Part::Releases,
@@ -223,6 +296,7 @@ mod vectors {
             line("blinded-shares", &Response::BlindedShares { sealed: bytes() }),
             line("wrong-mask", &Response::WrongMask { dealer: name("oslo") }),
             line("audited", &Response::Audited(bytes())),
+            reshared,
             refused,
             line("same", &Response::Same),
             line("summary", &Response::Summary(parts.map(|part| (part, root)).to_vec())),
@@ -319,6 +393,8 @@ mod vectors {
         check::<protocol::document::ReleaseOrder>();
         check::<ReleaseNotice>();
         check::<MaskDealing>();
+        check::<ShareDealing>();
+        check::<Vote>();
         check::<Inventory>();
         check::<AuditAnswer>();
         check::<AuditReport>();

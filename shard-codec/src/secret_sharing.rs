@@ -3,10 +3,12 @@
 //! A random scalar is shared, never a raw key: the snapshot key is HKDF of the scalar. Commitments are public and
 //! hide the secret from everybody, a quantum computer included. Shares are opened to nobody but their custodian
 //! ([`crate::share_sealing`]). This module refuses index 0, duplicates, non-canonical encodings and commitments of
-//! another length than the threshold. Read next: [`pedersen`], then [`recovery`] of a lost share.
+//! another length than the threshold. Read next: [`pedersen`], then [`recovery`] of a
+//! lost share and [`resharing`] to other custodians.
 
 pub mod pedersen;
 pub mod recovery;
+pub mod resharing;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 pub use pedersen::{DealError, ReconstructError, ShareError, deal, reconstruct, verify_share};
 pub use recovery::{BlindError, RecoverError, blind_share, deal_mask, recover_share};
+pub use resharing::{ReshareError, check_dealing, combine_commitments, combine_parts, redeal};
 
 use crate::digest::Digest;
 use crate::index::ShareIndex;

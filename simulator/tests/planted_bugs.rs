@@ -12,7 +12,7 @@ use simulator::world::swarm::swarm_with;
 const SEEDS: u64 = 60;
 
 /// Each defect and the invariant that must catch it.
-const BUGS: [(PlantedBug, &str); 15] = [
+const BUGS: [(PlantedBug, &str); 17] = [
     (PlantedBug::ReplyBeforeSync, "redundancy truth"),
     (PlantedBug::OfficialCountedTwice, "agreement"),
     (PlantedBug::HeadWithoutPredecessor, "agreement"),
@@ -28,6 +28,8 @@ const BUGS: [(PlantedBug, &str); 15] = [
     (PlantedBug::LossHidden, "ledger truth"),
     (PlantedBug::OlderInventoryTaken, "ledger truth"),
     (PlantedBug::ShareWithoutMask, "secrecy"),
+    (PlantedBug::EpochByMinority, "durability"),
+    (PlantedBug::OldSharesKept, "agreement"),
 ];
 
 #[test]

@@ -144,7 +144,8 @@ fn describe(charter: &Charter) -> serde_json::Value {
     let databases = charter.databases.iter().map(|database| {
         json!({ "name": database.name, "data_shards": database.data_shards, "total_shards": database.placement.len(),
                 "threshold": database.threshold, "placement": database.placement, "custodians": database.custodians,
-                "quota_bytes": database.quota_bytes, "rpo_seconds": database.rpo_seconds })
+                "quota_bytes": database.quota_bytes, "rpo_seconds": database.rpo_seconds,
+                "refresh_days": database.refresh_days })
     });
     json!({ "state_name": charter.state_name,
             "officials": charter.officials.iter().map(|official| &official.name).collect::<Vec<_>>(),

@@ -109,6 +109,8 @@ struct DatabasePlan {
     quota_gib: u64,
     /// As in `2h`.
     rpo: Option<String>,
+    /// After so many days shares are dealt anew, though nothing has changed.
+    refresh_days: Option<u16>,
 }
 
 fn parse_rpo(database: &DatabaseName, text: &str) -> Result<u64, Failure> {
@@ -160,6 +162,7 @@ pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result
             stripe_bytes: database.stripe_mib.saturating_mul(1 << 20),
             quota_bytes: database.quota_gib.saturating_mul(1 << 30),
             rpo_seconds: database.rpo.as_deref().map(|rpo| parse_rpo(&database.name, rpo)).transpose()?,
+            refresh_days: database.refresh_days,
         })
     });
     let newest = previous.and_then(<[_]>::last);

@@ -193,6 +193,8 @@ const fn stored_kind(kind: RecordKind) -> machine_state::RecordKind {
         RecordKind::Inventory => machine_state::RecordKind::Inventory,
         RecordKind::AuditReport => machine_state::RecordKind::AuditReport,
         RecordKind::Fault => machine_state::RecordKind::Fault,
+        RecordKind::Epoch => machine_state::RecordKind::Epoch,
+        RecordKind::Agreement => machine_state::RecordKind::Agreement,
     }
 }
 

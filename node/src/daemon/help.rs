@@ -64,7 +64,7 @@ impl Server {
     }
 
     /// The site that asks for help.
-    fn helped(&self, caller: PublicKey) -> Result<SiteName, Refusal> {
+    pub(super) fn helped(&self, caller: PublicKey) -> Result<SiteName, Refusal> {
         match self.driver.identify(caller) {
             Caller::Site(site) => Ok(site),
             Caller::Writer(_) | Caller::Recipient(_) | Caller::Stranger => {

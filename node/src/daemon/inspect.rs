@@ -54,7 +54,7 @@ pub fn inspect(dir: &Path) -> Result<Inspection, StartError> {
         shard_count: store.count(),
         shard_bytes: store.stored_bytes_by_database().values().sum(),
         manifest_count: load(RecordKind::Manifest)?.len(),
-        share_count: load(RecordKind::Share)?.len(),
+        share_count: load(RecordKind::Share)?.iter().filter(|(_key, share)| !share.is_empty()).count(),
         release_log,
     })
 }

@@ -68,7 +68,9 @@ pub(super) fn other_share(
     let right = machines.catalog.history(asked)?.manifest(sequence)?;
     let (_name, other) = machines.catalog.histories().find(|(name, _)| *name != asked)?;
     let sealed = other.share(other.head_sequence())?;
-    let share = open_sealed(&keys.sealing, &share_context(other.head()?.document(), &keys.name), sealed).ok()?;
+    let head = other.head()?.document();
+    let context = share_context(head, other.custody_of(head).epoch, &keys.name);
+    let share = open_sealed(&keys.sealing, &context, sealed).ok()?;
     let signed = machines.release.log().iter().find_map(|entry| match entry {
         LogEntry::Order(signed) if signed.digest() == order => Some(signed),
         LogEntry::Order(_) | LogEntry::Notice(_) => None,

@@ -13,6 +13,7 @@ use protocol::identifier::{DatabaseName, SiteName};
 use protocol::limits::{FRAME_BYTES_MAX, PAGE_ENTRIES_MAX, STRANGER_FRAME_BYTES_MAX};
 use protocol::machine::{Announcement, SiteKeys};
 use protocol::release;
+use protocol::resharing;
 use protocol::signature::PublicKey;
 use protocol::wire::access::{self, Caller};
 use protocol::wire::{Refusal, RefusalCode, Request, Response};
@@ -168,6 +169,7 @@ impl Server {
                     | Request::Audit(_)
                     | Request::DealMasks { .. }
                     | Request::BlindShares { .. }
+                    | Request::Reshare(_)
             );
             // One peer, however slow, takes only its part of the memory for shards, and not for ever.
             let _permit = if is_bulk { peer.shards.acquire().await.ok() } else { None };
@@ -384,6 +386,11 @@ impl Server {
                 let answer = self.lie_about_share(answer, order, &asked, sequence);
                 answer
             }
+            Request::Reshare(question) => {
+                let caller = self.helped(caller)?;
+                let make = move |ticket| Input::Resharing(resharing::Input::Asked { ticket, caller, question });
+                self.driver.ask(make).await
+            }
             Request::Announce(announcement) => self.take(announcement).await,
             Request::PutShard { .. }
             | Request::Shard { .. }
@@ -397,6 +404,7 @@ impl Server {
             | Request::Head { .. }
             | Request::Manifests { .. }
             | Request::Receipts { .. }
+            | Request::Epochs { .. }
             | Request::Forks { .. }
             | Request::ReleaseLog { .. }
             | Request::Summary { .. }

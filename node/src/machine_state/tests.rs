@@ -36,7 +36,6 @@ fn an_append_only_record_is_never_overwritten_and_the_whole_call_is_refused() {
     let kinds = [
         RecordKind::Charter,
         RecordKind::Manifest,
-        RecordKind::Share,
         RecordKind::Receipt,
         RecordKind::Order,
         RecordKind::Notice,
@@ -67,7 +66,7 @@ fn the_outbox_alone_is_replaced_and_delivered() {
 fn a_refused_call_delivers_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let state = open(&dir);
-    state.append(&[record(RecordKind::Outbox, b"a", b"1"), record(RecordKind::Share, b"s", b"1")]).unwrap();
-    state.append_and_deliver(&[record(RecordKind::Share, b"s", b"2")], &[b"a"]).unwrap_err();
+    state.append(&[record(RecordKind::Outbox, b"a", b"1"), record(RecordKind::Manifest, b"s", b"1")]).unwrap();
+    state.append_and_deliver(&[record(RecordKind::Manifest, b"s", b"2")], &[b"a"]).unwrap_err();
     assert!(state.get(RecordKind::Outbox, b"a").unwrap().is_some());
 }

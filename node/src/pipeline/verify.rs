@@ -69,7 +69,7 @@ pub async fn verify(survey: &Survey, head: &Manifest, progress: &Progress) -> Ve
         .map(Signed::document)
         .map(|receipt| Receipt { holds_shards: receipt.holds_shards && proven(&receipt.site), ..receipt.clone() })
         .collect();
-    let durability = durability::assess(survey.catalog.charter(), head, &receipts);
+    let durability = durability::assess(survey.catalog.charter(), head, history, &receipts);
     progress.finish();
     Verification {
         database: head.database.to_string(),

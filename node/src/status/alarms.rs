@@ -151,6 +151,16 @@ fn of_database(database: &DatabaseStatus, found: &mut Vec<Alarm>) {
             "run 'legation backup' again at home",
         )),
     }
+    let due = database.reshare_due_count;
+    if due > 0 {
+        found.push(warning(
+            "old-shares",
+            ExitCode::NotDurable,
+            format!("{name}: the keys of {due} snapshots wait for new shares"),
+            "the custodians do this among themselves; if the number does not fall, one of them is away: start it, or have the \
+             officials put it out",
+        ));
+    }
     let short = database.short_stripe_count;
     if short > 0 && !found.iter().any(|alarm| alarm.code == "not-durable") {
         found.push(warning(

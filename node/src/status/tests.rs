@@ -59,6 +59,7 @@ fn well() -> SiteStatus {
             stripe_count: 40,
             short_stripe_count: 0,
             lost_stripe_count: 0,
+            reshare_due_count: 0,
             is_forked: false,
         }],
         sites: vec![peer("bern"), peer("lima")],
@@ -107,6 +108,7 @@ fn each_trouble_has_its_own_alarm() {
     assert_eq!(found(|status| status.databases[0].age_ms = None), [("no-receipt", Warning, 4)]);
     assert_eq!(found(|status| status.databases[0].is_forked = true), [("fork", Alarm, 7)]);
     assert_eq!(found(|status| status.databases[0].short_stripe_count = 1), [("short", Warning, 4)]);
+    assert_eq!(found(|status| status.databases[0].reshare_due_count = 3), [("old-shares", Warning, 4)]);
     assert_eq!(found(|status| status.repair.missing_count = 3), [("missing-here", Warning, 6)]);
     assert_eq!(found(|status| status.scrub.rotten_count = 1), [("rot", Warning, 6)]);
     assert_eq!(found(|status| status.free_bytes = Some(1 << 20)), [("disk-nearly-full", Warning, 8)]);

@@ -1,6 +1,6 @@
 //! `legation-trial replace`: sites go, one after the other, and new ones take their places while backups go on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::tell;
 use super::verdict::Verdict;
 use crate::cli::Failure;
 use crate::cli::demo::founding::{init_site, loopback, start_sites};
-use crate::cli::demo::plan::{Place, Plan, QUORUM};
+use crate::cli::demo::plan::{Place, Plan};
 use crate::cli::demo::processes::words;
 use crate::clock::{Monotonic, seconds};
 
@@ -124,7 +124,7 @@ fn replace(state: &State, gone: &str, by: &Place, arguments: &Arguments) -> Resu
         state.legation.kill(gone);
     }
     let taking_over = Monotonic::start();
-    amend(state, &words!["site", "expel", gone, how, "--successor", request])?;
+    state.amend(&words!["site", "expel", gone, how, "--successor", request, "--charter", folder.charter()])?;
     start_sites(&[by], folder, &state.legation)?;
     let teller = state.plan.sites.first().map(|place| place.name).unwrap_or_default();
     let has_all = || {
@@ -141,25 +141,10 @@ fn replace(state: &State, gone: &str, by: &Place, arguments: &Arguments) -> Resu
         let seen = folder.at("status.json");
         let text = state.status(teller)?.to_string();
         std::fs::write(&seen, text).map_err(|error| Failure::file(&seen, &error))?;
-        amend(state, &words!["site", "expel", gone, "--status", seen])?;
+        state.amend(&words!["site", "expel", gone, "--status", seen, "--charter", folder.charter()])?;
         state.legation.kill(gone);
     }
     Ok(waited)
-}
-
-/// The next charter, drafted by this command, signed by a quorum and brought to the sites by home.
-fn amend(state: &State, command: &[std::ffi::OsString]) -> Result<(), Failure> {
-    let (folder, legation) = (&state.folder, &state.legation);
-    let (charter, next): (PathBuf, PathBuf) = (folder.charter(), folder.at("next-charter.txt"));
-    let draft = [command, &words!["--charter", charter, "--out", next]].concat();
-    legation.run(&draft)?;
-    for number in 0..QUORUM {
-        let key = folder.official(number).with_extension("key");
-        legation.run(&words!["charter", "sign", next, "--key", key])?;
-    }
-    std::fs::rename(&next, &charter).map_err(|error| Failure::file(&charter, &error))?;
-    legation.run(&words!["charter", "publish", "--dir", folder.home(), "--charter", charter])?;
-    Ok(())
 }
 
 /// A last backup; then only as many sites stay as are needed, the successors among them, and they restore it.

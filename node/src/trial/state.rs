@@ -108,6 +108,21 @@ impl State {
         about.any(|site| none(site, "/missing_shard_count") && none(site, "/missing_share_count"))
     }
 
+    /// The next charter, drafted by this command, signed by a quorum and brought to the sites by home.
+    pub(super) fn amend(&self, command: &[OsString]) -> Result<(), Failure> {
+        let (folder, legation) = (&self.folder, &self.legation);
+        let (charter, next): (PathBuf, PathBuf) = (folder.charter(), folder.at("next-charter.txt"));
+        let draft = [command, &words!["--out", next]].concat();
+        legation.run(&draft)?;
+        for number in 0..QUORUM {
+            let key = folder.official(number).with_extension("key");
+            legation.run(&words!["charter", "sign", next, "--key", key])?;
+        }
+        fs::rename(&next, &charter).map_err(|error| Failure::file(&charter, &error))?;
+        legation.run(&words!["charter", "publish", "--dir", folder.home(), "--charter", charter])?;
+        Ok(())
+    }
+
     /// One backup by the home, under a name of its own so that it can be killed.
     pub(super) fn backup(&self, source: &Path) -> Result<Ended, Failure> {
         let mut from = OsString::from("dir:");

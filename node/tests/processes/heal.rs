@@ -65,7 +65,7 @@ fn a_liar_is_found_named_and_not_counted_on() {
     state.start_with(4, &fast, &[("LEGATION_TEST_LIE", "flip-bits")]);
     write_files(&state.path("source"), 5, 300_000, 4);
     state.backup("land-register", "dir:source").succeeded();
-    let alarm = "ALARM: ca-cloud has lost its shard of land-register";
+    let alarm = "ALARM: ca-cloud sent other bytes than those of its shard of land-register";
     for index in 0..4 {
         wait_until("every site knows", 40, || state.log_of(index).contains(alarm));
     }

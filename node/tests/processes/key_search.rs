@@ -92,7 +92,7 @@ fn shares(state: &State) -> Vec<Needle> {
         let keys = open_key_file(&site.dir.join("site.key"), "site", &passphrase).unwrap();
         let sealing = SealingSecretKey::from_bytes(SecretBytes::copy_from(&keys.secret[32..]).unwrap());
         let name: SiteName = site.name.parse().unwrap();
-        let share = open_sealed(&sealing, &share_context(manifest.document(), &name), &sealed).unwrap();
+        let share = open_sealed(&sealing, &share_context(manifest.document(), 1, &name), &sealed).unwrap();
         for (part, scalar) in [("value", &share[1..33]), ("blinding", &share[33..65])] {
             needles.push(needle(&format!("{part} of the share of {name}"), scalar));
             let limbs = limbs(scalar.try_into().unwrap());

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use shard_codec::Digest;
 
+use crate::catalog::epochs::Epochs;
 use crate::catalog::fork::ForkProof;
 use crate::catalog::kept_stripes::KeptStripes;
 use crate::catalog::receipts::Receipts;
@@ -21,6 +22,7 @@ pub struct History {
     manifests: Vec<Signed<Manifest>>,
     live: LiveStripes,
     kept: KeptStripes,
+    epochs: Epochs,
     shares: BTreeMap<u64, Vec<u8>>,
     receipts: Receipts,
     forks: BTreeMap<u64, ForkProof>,
@@ -76,7 +78,7 @@ impl History {
         self.receipts.given_by(site, snapshots).any(|receipt| receipt.holds_shards)
     }
 
-    /// This site's sealed share of one snapshot.
+    /// This site's sealed share of one snapshot, of its newest epoch.
     #[must_use]
     pub fn share(&self, sequence: u64) -> Option<&[u8]> {
         self.shares.get(&sequence).map(Vec::as_slice)
@@ -110,6 +112,7 @@ impl History {
         let head = self.head().map(|head| (head.document().sequence, head.digest()));
         vec![
             (Part::Manifests(database.clone()), known("manifests", &head)),
+            (Part::Epochs(database.clone()), self.epochs.digest()),
             // One proof is an alarm; who has one asks for no others, so others must make no difference.
             (Part::Forks(database.clone()), known("forks", &!self.forks.is_empty())),
             (Part::Receipts(database.clone()), self.receipts.digest()),
@@ -164,6 +167,22 @@ impl History {
         self.shares.insert(sequence, sealed);
     }
 
+    /// True if there was one.
+    pub(super) fn remove_share(&mut self, sequence: u64) -> bool {
+        self.shares.remove(&sequence).is_some()
+    }
+
+    /// The sharings that came after the one that home dealt.
+    #[must_use]
+    pub const fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    pub(super) fn epochs_mut(&mut self) -> &mut Epochs {
+        self.digest = OnceLock::new();
+        &mut self.epochs
+    }
+
     /// Whether a receipt says more than the one of its site that is held.
     pub(super) fn is_news(&self, receipt: &Receipt) -> bool {
         self.receipts.is_news(receipt)
@@ -188,15 +207,15 @@ impl History {
     }
 }
 
-/// Key of records that belong to one snapshot: database, 0x00, sequence big-endian, so that they sort in order.
-pub(super) fn key(database: &DatabaseName, sequence: u64) -> Vec<u8> {
+/// Key of records that belong to one snapshot, or block of them: database, 0x00, number big-endian, so that they sort in order.
+pub(crate) fn key(database: &DatabaseName, sequence: u64) -> Vec<u8> {
     let mut key = database.as_str().as_bytes().to_vec();
     key.push(0);
     key.extend_from_slice(&sequence.to_be_bytes());
     key
 }
 
-pub(super) fn split_key(key: &[u8]) -> Result<(DatabaseName, u64), String> {
+pub(crate) fn split_key(key: &[u8]) -> Result<(DatabaseName, u64), String> {
     let damaged = || "a damaged record key".to_owned();
     let (head, sequence) = key.split_last_chunk::<8>().ok_or_else(damaged)?;
     let (zero, name) = head.split_last().ok_or_else(damaged)?;

@@ -6,7 +6,7 @@ use shard_codec::share_sealing::{open_sealed, seal_to, sealing_context};
 
 use crate::catalog::follow::{Standing, check_against_charter};
 use crate::catalog::run::announce;
-use crate::catalog::{Catalog, begun, finish, history, manifest_refusal};
+use crate::catalog::{Catalog, History, begun, finish, history, manifest_refusal};
 use crate::document::{Manifest, Receipt};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::{PAGE_ENTRIES_MAX, SEALED_SHARE_BYTES_MAX};
@@ -46,6 +46,16 @@ impl Catalog {
         if standing == Standing::Next {
             check_against_charter(self.charter(), manifest)?;
         }
+        // A share of an epoch that is past is worth nothing, and nobody is to keep it.
+        let is_current = self
+            .history(&database.name)
+            .is_none_or(|history| history.custody_of(manifest).epoch == manifest.custody.epoch);
+        let is_past = self.head_sequence_of(&database.name) > manifest.sequence;
+        if sealed_share.is_some() && !is_current && is_past {
+            let why = "the shares of this snapshot were given on since it was made: this one is of no use any more";
+            return Err(Refusal::new(RefusalCode::Share, why));
+        }
+        let sealed_share = sealed_share.filter(|_sealed| is_current);
         if let Some(sealed) = &sealed_share {
             check_share(manifest, sealed, keys)?;
         }
@@ -78,6 +88,10 @@ impl Catalog {
         self.pending.insert(ticket, pending);
         outputs.push(Output::CheckShards { ticket, roots });
         Ok(())
+    }
+
+    fn head_sequence_of(&self, database: &DatabaseName) -> u64 {
+        self.history(database).map_or(0, History::head_sequence)
     }
 
     /// The store has answered: give the receipt that is true.
@@ -132,7 +146,7 @@ impl Catalog {
 }
 
 impl Catalog {
-    /// Keeps a share of this site that the other custodians made anew, sealed to itself like those that came from home.
+    /// Keeps a share of this site that the other custodians made, sealed to itself like those that came from home.
     /// The digest in the manifest is of what home sealed, so it is the commitments that vouch for this one.
     ///
     /// # Errors
@@ -148,15 +162,16 @@ impl Catalog {
     ) -> Result<(), String> {
         let history = self.databases.get_mut(database).ok_or("no such database")?;
         let manifest = history.manifest(sequence).ok_or("no such snapshot")?.document();
-        let index = manifest.custody.index_due_at(&keys.name, &self.succession);
+        let custody = history.custody_of(manifest);
+        let index = custody.index_due_at(&keys.name, &self.succession);
         let index = index.ok_or("this site is not a custodian of the snapshot")?;
-        let commitments = manifest.custody.commitments()?;
-        let threshold = usize::from(manifest.custody.threshold);
+        let commitments = custody.commitments()?;
+        let threshold = usize::from(custody.threshold);
         verify_share(share, index, threshold, &commitments).map_err(|error| error.to_string())?;
         if history.share(sequence).is_some() {
             return Ok(()); // home was faster
         }
-        let context = share_context(manifest, &keys.name);
+        let context = share_context(manifest, custody.epoch, &keys.name);
         let sealed = share.to_bytes().expose(|bytes| seal_to(&keys.sealing.public(), &context, bytes, rng));
         let sealed = sealed.map_err(|error| error.to_string())?;
         let (kind, key) = (RecordKind::Share, history::key(database, sequence));
@@ -183,23 +198,29 @@ fn check_share(manifest: &Manifest, sealed: &[u8], keys: &SiteKeys) -> Result<()
     if crate::planted::is_planted(crate::planted::Bug::UnverifiedShare) {
         return Ok(());
     }
-    let share = open_share(manifest, me, sealed, keys).map_err(refuse)?;
+    let share = open_share(manifest, custody.epoch, me, sealed, keys).map_err(refuse)?;
     let commitments = custody.commitments().map_err(refuse)?;
     verify_share(&share, index, usize::from(custody.threshold), &commitments).map_err(|error| refuse(error.to_string()))
 }
 
-/// Opens the share of `manifest` that was sealed to `me`.
+/// Opens the share of an epoch that was sealed to `me`.
 ///
 /// # Errors
-/// Sealed for another site, snapshot or key.
-pub(crate) fn open_share(manifest: &Manifest, me: &SiteName, sealed: &[u8], keys: &SiteKeys) -> Result<Share, String> {
-    let opened = open_sealed(&keys.sealing, &share_context(manifest, me), sealed).map_err(|error| error.to_string())?;
+/// Sealed for another site, snapshot, epoch or key.
+pub(crate) fn open_share(
+    manifest: &Manifest,
+    epoch: u64,
+    me: &SiteName,
+    sealed: &[u8],
+    keys: &SiteKeys,
+) -> Result<Share, String> {
+    let context = share_context(manifest, epoch, me);
+    let opened = open_sealed(&keys.sealing, &context, sealed).map_err(|error| error.to_string())?;
     Share::from_bytes(&opened).map_err(|error| error.to_string())
 }
 
 /// What binds a sealed share to its place: state, database, sequence, epoch, site.
 #[must_use]
-pub fn share_context(manifest: &Manifest, site: &SiteName) -> Vec<u8> {
-    let database = manifest.database.as_str();
-    sealing_context(&manifest.state, database, manifest.sequence, manifest.custody.epoch, site.as_str())
+pub fn share_context(manifest: &Manifest, epoch: u64, site: &SiteName) -> Vec<u8> {
+    sealing_context(&manifest.state, manifest.database.as_str(), manifest.sequence, epoch, site.as_str())
 }

@@ -342,9 +342,14 @@ fn shares_that_do_not_open_or_do_not_verify() {
     // Another site's share, sealed to this one.
     let snapshot = state.snapshot(None, 1);
     let keys = &state.sites;
-    let second =
-        super::publish::open_share(snapshot.manifest.document(), &keys[1].name, &snapshot.sealed_shares[1], &keys[1]);
-    let context = super::publish::share_context(snapshot.manifest.document(), &keys[0].name);
+    let second = super::publish::open_share(
+        snapshot.manifest.document(),
+        1,
+        &keys[1].name,
+        &snapshot.sealed_shares[1],
+        &keys[1],
+    );
+    let context = super::publish::share_context(snapshot.manifest.document(), 1, &keys[0].name);
     let resealed = second.unwrap().to_bytes().expose(|bytes| {
         shard_codec::share_sealing::seal_to(&keys[0].sealing.public(), &context, bytes, &mut rng(1)).unwrap()
     });

@@ -18,8 +18,8 @@ pub use succession::Succession;
 use super::{Document, check_text};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::{
-    ADDRESSES_MAX, ALLIANCES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, RPO_SECONDS_MAX, SIGNATURES_MAX,
-    SITES_MAX,
+    ADDRESSES_MAX, ALLIANCES_MAX, CHARTER_BYTES_MAX, DATABASES_MAX, OFFICIALS_MAX, REFRESH_DAYS_MAX, RPO_SECONDS_MAX,
+    SIGNATURES_MAX, SITES_MAX,
 };
 use crate::placement::coalition;
 use crate::signature::PublicKey;
@@ -210,6 +210,10 @@ pub struct Database {
     pub quota_bytes: u64,
     /// Recovery point objective: how old its newest snapshot may become before the sites raise an alarm, in seconds.
     pub rpo_seconds: Option<u64>,
+    /// So many days after their last epoch began, shares get a new one though nothing has changed: what was stolen before
+    /// is worth nothing beside what is stolen later. Not written if they are only changed with their custodians.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_days: Option<u16>,
 }
 
 impl Database {
@@ -336,6 +340,9 @@ impl Charter {
         let stripe_bytes = usize::try_from(database.stripe_bytes).unwrap_or(usize::MAX);
         if database.rpo_seconds.is_some_and(|rpo| !(60..=RPO_SECONDS_MAX).contains(&rpo)) {
             return Err(format!("database {name}: rpo_seconds must be a minute to a year"));
+        }
+        if database.refresh_days.is_some_and(|days| !(1..=REFRESH_DAYS_MAX).contains(&days)) {
+            return Err(format!("database {name}: refresh_days must be 1 to {REFRESH_DAYS_MAX}"));
         }
         if !(1 << 20..=STRIPE_BYTES_MAX).contains(&stripe_bytes) {
             return Err(format!("database {name}: stripe_bytes must be 1 MiB to 64 MiB"));

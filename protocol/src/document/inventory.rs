@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shard_codec::Digest;
 
-use super::Document;
+use super::{DEALT_EPOCH, Document};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::{DOCUMENT_BYTES_MAX, INVENTORY_RUNS_MAX};
 use crate::number_set::NumberSet;
@@ -27,8 +27,25 @@ pub struct Inventory {
     pub missing_stripes: NumberSet,
     /// Snapshots whose share it lacks.
     pub missing_shares: NumberSet,
+    /// Of the blocks of snapshots the newest epoch that the site knows, which its shares are of: an epoch, and for how many
+    /// blocks from the last one on it holds. Blocks behind them have the shares that home dealt; not written if all have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "crate::wire::page::deserialize")]
+    pub epochs: Vec<(u64, u64)>,
     /// By the site's own clock; later than the one before, whatever the clock says.
     pub at: Timestamp,
+}
+
+impl Inventory {
+    /// The epoch of the shares that the site speaks of.
+    #[must_use]
+    pub fn epoch_of(&self, block: u64) -> u64 {
+        let mut end = 0_u64;
+        let named = self.epochs.iter().find(|(_epoch, count)| {
+            end = end.saturating_add(*count);
+            block < end
+        });
+        named.map_or(DEALT_EPOCH, |(epoch, _count)| *epoch)
+    }
 }
 
 impl Document for Inventory {

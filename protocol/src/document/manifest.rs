@@ -9,7 +9,7 @@ use shard_codec::secret_sharing::Commitments;
 use shard_codec::stripe::StripeLayout;
 use shard_codec::{CodingParameters, Digest, ShardIndex, ShareIndex};
 
-use super::{Document, Succession};
+use super::{DEALT_EPOCH, Document, Succession};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::{MANIFEST_BYTES_MAX, SEALED_ROOT_BYTES_MAX, STRIPE_NUMBER_MAX};
 use crate::timestamp::Timestamp;
@@ -72,7 +72,7 @@ impl Stripe {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Custody {
-    /// Number of the custody set.
+    /// 1 for what home dealt; higher ones were agreed on by the custodians.
     pub epoch: u64,
     /// Shares that reconstruct the key.
     pub threshold: u8,
@@ -167,6 +167,9 @@ impl Document for Manifest {
         }
         if self.sealed_root.is_empty() || self.sealed_root.len() > SEALED_ROOT_BYTES_MAX {
             return Err("the sealed root is empty or too long".to_owned());
+        }
+        if self.custody.epoch != DEALT_EPOCH {
+            return Err(format!("what home deals is epoch {DEALT_EPOCH}"));
         }
         if self.custody.share_digests.len() != self.custody.custodians.len() {
             return Err("needs one share digest for each custodian".to_owned());

@@ -22,7 +22,7 @@ pub struct RecoveryScope {
     /// As many custodians as reconstruct the key, in the order of their names.
     #[serde(deserialize_with = "crate::wire::page::deserialize")]
     pub helpers: Vec<SiteName>,
-    /// The snapshots, by growing sequence, with the digests of their manifests.
+    /// The snapshots, by growing sequence, each with the digest of its sharing.
     #[serde(deserialize_with = "crate::wire::page::deserialize")]
     pub snapshots: Vec<(u64, Digest)>,
 }

@@ -34,6 +34,9 @@ pub fn answer(machines: &Machines, request: &Request) -> Option<Response> {
             let history = catalog.history(database).into_iter();
             page::page(history.flat_map(|history| history.receipts(*sequence)).map(Signed::encode))
         }
+        Request::Epochs { database, from_block, from_epoch } => {
+            epochs(catalog.history(database), *from_block, *from_epoch)
+        }
         Request::Forks { database } => {
             let history = catalog.history(database).into_iter();
             page::page(history.flat_map(|history| history.forks()).map(ForkProof::encode))
@@ -80,8 +83,15 @@ pub fn answer(machines: &Machines, request: &Request) -> Option<Response> {
         | Request::Share { .. }
         | Request::DealMasks { .. }
         | Request::BlindShares { .. }
+        | Request::Reshare(_)
         | Request::Announce(_) => return None,
     })
+}
+
+/// Certificates from this block and epoch on.
+fn epochs(history: Option<&History>, block: u64, epoch: u64) -> Response {
+    let certificates = history.into_iter().flat_map(|history| history.epochs().certificates_from(block, epoch));
+    page::page(certificates.map(<[u8]>::to_vec))
 }
 
 /// Digests of the receipts of each snapshot of a span; none if it begins after the head.

@@ -50,7 +50,12 @@ impl Memory {
         match part {
             Part::Releases => self.log_position > 0,
             Part::Database(database) | Part::Manifests(database) => self.compared.contains_key(database),
-            Part::Charters | Part::Forks(_) | Part::Receipts(_) | Part::Evidence(_) | Part::Reports => false,
+            Part::Charters
+            | Part::Epochs(_)
+            | Part::Forks(_)
+            | Part::Receipts(_)
+            | Part::Evidence(_)
+            | Part::Reports => false,
         }
     }
 

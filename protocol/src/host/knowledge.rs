@@ -48,7 +48,11 @@ impl Machines {
             Part::Releases => self.release.digest(),
             Part::Reports => self.evidence.digest_of_reports(),
             Part::Database(database) => self.digest(Some(database)),
-            Part::Manifests(database) | Part::Forks(database) | Part::Receipts(database) | Part::Evidence(database) => {
+            Part::Manifests(database)
+            | Part::Epochs(database)
+            | Part::Forks(database)
+            | Part::Receipts(database)
+            | Part::Evidence(database) => {
                 let parts = self.summary(Some(database)).into_iter();
                 parts.filter(|(one, _digest)| one == part).map(|(_part, digest)| digest).next().unwrap_or(ABSENT)
             }

@@ -9,9 +9,11 @@ use crate::audit::{Audit, AuditOptions};
 use crate::catalog::{self, Catalog};
 use crate::document::CharterChain;
 use crate::evidence::{self, Evidence};
+use crate::identifier::DatabaseName;
 use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
 use crate::release::{self, Release};
 use crate::repair::{self, Repair, RepairOptions};
+use crate::resharing::{self, Resharing};
 use crate::share_recovery::ShareRecovery;
 use crate::timestamp::Timestamp;
 use crate::wire::Response;
@@ -31,6 +33,8 @@ pub struct Machines {
     pub repair: Repair,
     /// Shares that are lacking here.
     pub share_recovery: ShareRecovery,
+    /// Shares that go to the next custodians.
+    pub resharing: Resharing,
     steady: SteadyClock,
     /// Of all that is known; empty again when anything of it changes. Every question of another site begins with it.
     pub(super) digest: OnceLock<Digest>,
@@ -84,6 +88,8 @@ pub enum Input {
     Evidence(evidence::Input),
     /// For the repair machine.
     Repair(repair::Input),
+    /// For the machine that gives shares on.
+    Resharing(resharing::Input),
     /// What came back for [`Output::Ask`].
     Answered {
         /// From the output.
@@ -121,6 +127,7 @@ impl Input {
             Announcement::Fork(bytes) => Self::Catalog(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
             Announcement::Order(bytes) => Self::Release(release::Input::Order { ticket, bytes: bytes.into_vec() }),
             Announcement::Notice(bytes) => Self::Release(release::Input::Notice { ticket, bytes: bytes.into_vec() }),
+            Announcement::Epoch(bytes) => Self::Resharing(resharing::Input::Epoch { ticket, bytes: bytes.into_vec() }),
             Announcement::Inventory(bytes) => {
                 Self::Evidence(evidence::Input::Inventory { ticket, bytes: bytes.into_vec() })
             }
@@ -143,6 +150,7 @@ impl Machines {
             audit: Audit::new(pace.audit),
             repair: Repair::new(pace.repair),
             share_recovery: ShareRecovery::new(pace.repair.patience_ms),
+            resharing: Resharing::default(),
             steady: SteadyClock::default(),
             digest: OnceLock::new(),
         }
@@ -158,7 +166,7 @@ impl Machines {
     ) -> Vec<Output> {
         let steady = self.steady.advance(now);
         let changes = self.evidence.changes();
-        let brings_documents = matches!(input, Input::Catalog(_) | Input::Release(_));
+        let brings_documents = matches!(input, Input::Catalog(_) | Input::Release(_) | Input::Resharing(_));
         let outputs = self.handle_at(now, steady, input, keys, rng);
         if brings_documents || self.evidence.changes() != changes {
             self.digest = OnceLock::new();
@@ -190,6 +198,19 @@ impl Machines {
             Input::Release(input) => self.release.handle(now, input, &self.catalog, keys, rng),
             Input::Evidence(input) => self.evidence.handle(steady, input, &self.catalog),
             Input::Repair(input) => self.repair.handle(steady, input, &self.catalog, &mut self.evidence, keys),
+            Input::Resharing(input) => {
+                let mut outputs = Vec::new();
+                let changed = self.resharing.handle((steady, now), input, &mut self.catalog, keys, rng, &mut outputs);
+                self.shares_changed(changed.as_ref());
+                outputs
+            }
+            Input::Answered { ticket, response } if Resharing::is_own(ticket) => {
+                let mut outputs = Vec::new();
+                let Self { catalog, resharing, .. } = self;
+                let changed = resharing.answered((steady, now), ticket, response, catalog, keys, rng, &mut outputs);
+                self.shares_changed(changed.as_ref());
+                outputs
+            }
             Input::Answered { ticket, response } if ShareRecovery::is_own(ticket) => {
                 let Self { catalog, evidence, repair, share_recovery, .. } = self;
                 let outputs = share_recovery.answered(steady, ticket, response, catalog, evidence, keys, rng);
@@ -209,8 +230,20 @@ impl Machines {
                 outputs.extend(self.repair.tick(steady, &self.catalog, &mut self.evidence, keys));
                 outputs.extend(self.share_recovery.tick(steady, &self.catalog, &self.evidence, keys, rng));
                 outputs.extend(self.audit.tick(steady, &self.catalog, &mut self.evidence, keys, rng));
+                let Self { catalog, evidence, resharing, .. } = self;
+                let changed = resharing.tick((steady, now), catalog, evidence, keys, rng, &mut outputs);
+                self.shares_changed(changed.as_ref());
                 outputs
             }
+        }
+    }
+
+    /// Shares of a database are of a new epoch: who holds what is another question now.
+    fn shares_changed(&mut self, database: Option<&DatabaseName>) {
+        if let Some(database) = database {
+            self.digest = OnceLock::new();
+            self.repair.shares_came(database);
+            self.share_recovery.look_again();
         }
     }
 
@@ -226,9 +259,13 @@ impl Machines {
             RecordKind::Inventory | RecordKind::AuditReport | RecordKind::Fault => {
                 self.evidence.replay(record, &self.catalog)
             }
-            RecordKind::Charter | RecordKind::Manifest | RecordKind::Share | RecordKind::Receipt | RecordKind::Fork => {
-                self.catalog.replay(record)
-            }
+            RecordKind::Agreement => self.resharing.replay(record),
+            RecordKind::Charter
+            | RecordKind::Manifest
+            | RecordKind::Epoch
+            | RecordKind::Share
+            | RecordKind::Receipt
+            | RecordKind::Fork => self.catalog.replay(record),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use shard_codec::Digest;
 
 use crate::catalog::History;
+use crate::document::Epoch;
 use crate::host::dialogue::Memory;
 use crate::host::{Brought, Machines};
 use crate::identifier::DatabaseName;
@@ -69,6 +70,12 @@ enum Step {
     },
     Database(DatabaseName),
     Manifests(ManifestsStep),
+    /// From this block and epoch on.
+    Epochs {
+        database: DatabaseName,
+        from: (u64, u64),
+        count: u64,
+    },
     Forks(DatabaseName),
     Receipts(ReceiptsStep),
     /// Of a database, or the reports; from this position of the other site's list.
@@ -128,6 +135,10 @@ impl Round {
             Step::Charters { from_version } => Some(Request::Charters { from_version: *from_version }),
             Step::Database(database) => summary(Some(database)),
             Step::Manifests(step) => Some(step.next()),
+            Step::Epochs { database, from: (from_block, from_epoch), .. } => {
+                let (database, from_block, from_epoch) = (database.clone(), *from_block, *from_epoch);
+                Some(Request::Epochs { database, from_block, from_epoch })
+            }
             Step::Forks(database) => Some(Request::Forks { database: database.clone() }),
             Step::Receipts(step) => Some(step.next()),
             Step::Evidence { database, from } => Some(Request::Evidence { database: database.clone(), from: *from }),
@@ -162,6 +173,15 @@ impl Round {
                 Ok(Taken::documents(charters.into_iter().map(Announcement::Charter).collect()))
             }
             (Step::Manifests(step), response) => step.take(machines, &mut self.memory, response),
+            (Step::Epochs { from, count, .. }, Response::Documents(epochs)) => {
+                *count += epochs.len() as u64;
+                let last = epochs.last().and_then(|bytes| Epoch::decode(bytes).ok()?.place().ok());
+                // Whoever does not go on is not asked on.
+                *from = last
+                    .filter(|last| last >= from)
+                    .map_or((u64::MAX, u64::MAX), |(block, epoch)| (block, epoch.saturating_add(1)));
+                Ok(Taken::documents(epochs.into_iter().map(Announcement::Epoch).collect()))
+            }
             (Step::Forks(_), Response::Documents(proofs)) => {
                 Ok(Taken::documents(proofs.into_iter().map(Announcement::Fork).collect()))
             }
@@ -210,6 +230,11 @@ impl Round {
             }
             // Few documents, each replaced by the next: what is more than this is not honest.
             Step::Evidence { from, .. } => *from >= EVIDENCE_PER_ROUND_MAX,
+            // Not more than there are blocks of snapshots, and some for those that a block is in the midst of.
+            Step::Epochs { database, from, count } => {
+                let head = machines.catalog.history(database).map_or(0, History::head_sequence);
+                from.0 == u64::MAX || *count >= head.saturating_mul(2)
+            }
             Step::Everything | Step::Database(_) | Step::Forks(_) | Step::Done => true,
         };
         if is_over || self.vain_count >= VAIN_MAX {
@@ -266,6 +291,10 @@ impl Round {
                 catalog.charter().database(database).map(|_| Step::Database(database.clone()))?
             }
             Part::Manifests(database) => Step::Manifests(ManifestsStep::new(database.clone())),
+            Part::Epochs(database) => {
+                machines.catalog.history(database)?;
+                Step::Epochs { database: database.clone(), from: (0, 0), count: 0 }
+            }
             // A proof that was announced while this site was away is asked for, until one is here.
             Part::Forks(database) => {
                 let is_known = catalog.history(database).is_some_and(|history| history.forks().next().is_some());
@@ -293,6 +322,7 @@ fn context(machines: &Machines, part: &Part) -> Digest {
         Part::Releases | Part::Reports => machines.digest(None),
         Part::Database(database)
         | Part::Manifests(database)
+        | Part::Epochs(database)
         | Part::Forks(database)
         | Part::Receipts(database)
         | Part::Evidence(database) => machines.digest(Some(database)),

@@ -131,7 +131,8 @@ pub fn assess(database: &DatabaseName, catalog: &Catalog, evidence: &Evidence) -
         let used = in_use.keys().filter_map(|class| Some((classes.get(*class)?.surplus(), *class)));
         let worst = used.min();
         let shares = share_set(manifest, database, history, evidence, &sets);
-        let (shares_remaining, threshold) = (sets.worst(&shares).0, usize::from(manifest.custody.threshold));
+        let threshold = usize::from(history.custody_of(manifest).threshold);
+        let shares_remaining = sets.worst(&shares).0;
         let share_surplus = (shares_remaining + 256 - threshold, shares.count() + 256 - threshold);
         let surplus = worst.map_or(share_surplus, |(surplus, _class)| surplus.min(share_surplus));
         ledger.snapshot_count += 1;
@@ -194,7 +195,7 @@ fn share_sites<'a>(
     history: &'a History,
     evidence: &'a Evidence,
 ) -> impl Iterator<Item = &'a SiteName> {
-    let holders = manifest.custody.holders(history.succession()).map(|(site, _index)| site);
+    let holders = history.custody_of(manifest).holders(history.succession()).map(|(site, _index)| site);
     holders.filter(move |site| claims_share(site, database, history, manifest.sequence, evidence))
 }
 
@@ -217,8 +218,9 @@ fn describe(
     sets: &CoalitionSets<'_>,
 ) -> SnapshotLedger {
     let charter = catalog.charter();
-    let (data_shards, threshold) = (usize::from(manifest.data_shards), usize::from(manifest.custody.threshold));
     let history = catalog.history(database);
+    let custody = history.map_or(&manifest.custody, |history| history.custody_of(manifest));
+    let (data_shards, threshold) = (usize::from(manifest.data_shards), usize::from(custody.threshold));
     let active = |site: &&SiteName| charter.active_site(site).is_some();
     let share_sites: BTreeSet<SiteName> = history.map_or_else(BTreeSet::new, |history| {
         share_sites(manifest, database, history, evidence).filter(active).cloned().collect()
@@ -233,7 +235,7 @@ fn describe(
     let jurisdictions = shard_sites.iter().chain(&share_sites).filter_map(|name| charter.active_site(name));
     let jurisdictions = jurisdictions.map(|site| site.jurisdiction.clone()).collect();
     let held_by = |named| sets.set(catalog.succession().line(named));
-    let places: Vec<SiteSet> = manifest.custody.custodians.iter().map(held_by).collect();
+    let places: Vec<SiteSet> = custody.custodians.iter().map(held_by).collect();
     let ((shards_remaining, of_shards), (shares_remaining, of_shares)) = (sets.worst(&shards), sets.worst(&shares));
     let by_shards = shards_remaining + threshold < shares_remaining + data_shards;
     SnapshotLedger {

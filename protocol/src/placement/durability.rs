@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::catalog::History;
 use crate::document::{Charter, Database, Manifest, Receipt};
 use crate::identifier::SiteName;
 use crate::placement::coalition::{Bond, coalitions};
@@ -41,14 +42,17 @@ impl Durability {
 }
 
 /// Counts verified `receipts` of the snapshot of `manifest`. Receipts of sites that are not active under `charter`, the
-/// newest one, do not count.
+/// newest one, do not count. If shares of `history` were given on since, those who confirmed that they hold the new ones count
+/// for them, and no receipt does.
 #[must_use]
 pub fn assess<'a>(
     charter: &Charter,
     manifest: &Manifest,
+    history: Option<&History>,
     receipts: impl IntoIterator<Item = &'a Receipt>,
 ) -> Durability {
-    let custody = &manifest.custody;
+    let custody = history.map_or(&manifest.custody, |history| history.custody_of(manifest));
+    let agreed = history.and_then(|history| history.agreed_sharing(manifest.sequence));
     let needs = Needs {
         data_shards: usize::from(manifest.data_shards),
         threshold: usize::from(custody.threshold),
@@ -61,9 +65,12 @@ pub fn assess<'a>(
         if receipt.holds_shards && manifest.placement.contains(&receipt.site) {
             shard_sites.insert(receipt.site.clone());
         }
-        if receipt.holds_share && custody.custodians.contains(&receipt.site) {
+        if agreed.is_none() && receipt.holds_share && custody.custodians.contains(&receipt.site) {
             share_sites.insert(receipt.site.clone());
         }
+    }
+    if let Some((_at, holders)) = agreed {
+        share_sites.extend(holders.iter().filter(|site| active.contains(site)).cloned());
     }
     needs.weigh(charter, shard_sites, share_sites)
 }
@@ -82,6 +89,13 @@ pub fn foresee(charter: &Charter, database: &Database, sites: &BTreeSet<SiteName
         custodians: &database.custodians,
     };
     needs.weigh(charter, those(&database.placement), those(&database.custodians))
+}
+
+/// Whether `threshold` shares remain, whichever single coalition is lost, if these sites hold one each.
+#[must_use]
+pub fn shares_survive(charter: &Charter, sites: &BTreeSet<SiteName>, threshold: usize) -> bool {
+    let remain = |lost: &BTreeSet<SiteName>| sites.difference(lost).count() >= threshold;
+    sites.len() >= threshold && coalitions(charter).iter().all(|lost| remain(&lost.sites))
 }
 
 /// What one snapshot asks for.

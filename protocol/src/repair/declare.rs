@@ -20,6 +20,8 @@ use crate::timestamp::Timestamp;
 const AFTER_LOSS_MS: u64 = 1_000;
 /// Two inventories about what was mended.
 const AFTER_MENDING_MS: u64 = 5_000;
+/// Two inventories about new epochs of shares: blocks follow each other.
+const AFTER_EPOCH_MS: u64 = 20_000;
 /// So long a writer has to come for the receipt of a snapshot that others have brought.
 const AFTER_SILENCE_MS: u64 = 30_000;
 
@@ -79,8 +81,10 @@ fn missing_shares(database: &DatabaseName, catalog: &Catalog, me: &SiteName) -> 
 fn is_silent(history: &History, said_until: u64, me: &SiteName) -> bool {
     let mut later = history.manifests_from(said_until + 1).map(Signed::document);
     later.any(|manifest| {
-        let (is_placed, is_custodian) =
-            (history.is_placed(manifest, me), manifest.custody.index_due_at(me, history.succession()).is_some());
+        let (is_placed, is_custodian) = (
+            history.is_placed(manifest, me),
+            history.custody_of(manifest).index_due_at(me, history.succession()).is_some(),
+        );
         let receipt = history.receipt_of(me, manifest.sequence);
         let (shards, share) = receipt.map_or((false, false), |receipt| (receipt.holds_shards, receipt.holds_share));
         is_placed && !shards || is_custodian && !share
@@ -124,8 +128,10 @@ impl Repair {
             if declaration.has_looked { missing_shares(database, catalog, &keys.name) } else { BTreeSet::new() };
         let said_stripe = |number: u64| held.is_some_and(|said| said.missing_stripes.contains(number));
         let said_share = |sequence: u64| held.is_some_and(|said| said.missing_shares.contains(sequence));
-        let counted_on =
-            |sequence: u64| history.receipt_of(&keys.name, sequence).is_some_and(|receipt| receipt.holds_share);
+        let counted_on = |sequence: u64| match history.agreed_sharing(sequence) {
+            Some((_at, holders)) => holders.contains(&keys.name),
+            None => history.receipt_of(&keys.name, sequence).is_some_and(|receipt| receipt.holds_share),
+        };
         let is_loss = self.queue.of_database(database).any(|shard| {
             let stripe = history.kept_stripes().find(shard.stripe_number, shard.shard_index, &shard.root);
             let is_claimed =
@@ -146,9 +152,13 @@ impl Repair {
         let since = |pause: u64| declaration.said_at.is_none_or(|said| said.plus_ms(pause) <= now);
         let waits_for_ripe = numbers.iter().any(|number| !said_stripe(*number));
         let is_news = is_mended && (numbers.is_empty() || since(AFTER_MENDING_MS));
-        if !(is_loss && since(AFTER_LOSS_MS) || is_news || is_overdue) {
+        // What was said of shares was said of an epoch that is past.
+        let epochs = history.epochs().runs();
+        let is_of_past = has_seen && held.map_or(!epochs.is_empty(), |said| said.epochs != epochs);
+        let is_new_epoch = is_of_past && since(AFTER_EPOCH_MS);
+        if !(is_loss && since(AFTER_LOSS_MS) || is_news || is_overdue || is_new_epoch) {
             // Looked at again in the next tick only if there is something to wait for.
-            declaration.is_due = is_loss || is_mended || silent_since.is_some() || waits_for_ripe;
+            declaration.is_due = is_loss || is_mended || silent_since.is_some() || waits_for_ripe || is_of_past;
             return;
         }
         (declaration.is_due, declaration.said_at) = (false, Some(now));
@@ -160,6 +170,7 @@ impl Repair {
             sequence: if has_seen { history.head_sequence() } else { 0 },
             missing_stripes: NumberSet::covering(numbers, INVENTORY_RUNS_MAX),
             missing_shares: NumberSet::covering(missing_shares, INVENTORY_RUNS_MAX),
+            epochs,
             at: evidence.moment_after(database, &keys.name, now),
         };
         let (stripes, shares) = (inventory.missing_stripes.count(), inventory.missing_shares.count());

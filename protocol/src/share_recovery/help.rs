@@ -9,7 +9,7 @@ use shard_codec::{Digest, ShareIndex};
 use crate::catalog::Catalog;
 use crate::catalog::publish::open_share;
 use crate::cbor;
-use crate::document::{Manifest, MaskDealing, RecoveryScope};
+use crate::document::{Custody, Manifest, MaskDealing, RecoveryScope};
 use crate::identifier::SiteName;
 use crate::machine::SiteKeys;
 use crate::signature::Signed;
@@ -36,18 +36,22 @@ fn sealing_key(catalog: &Catalog, site: &SiteName) -> Option<SealingPublicKey> {
     SealingPublicKey::from_bytes(&catalog.charter().active_site(site)?.sealing_key).ok()
 }
 
-/// The manifest of a snapshot of the scope, if the scope fits its custody.
-fn manifest_of<'a>(
+/// The manifest of a snapshot of the scope and its sharing, if the scope fits that.
+fn sharing_of<'a>(
     scope: &RecoveryScope,
     snapshot: &(u64, Digest),
     catalog: &'a Catalog,
-) -> Result<&'a Manifest, Refusal> {
-    let (sequence, digest) = snapshot;
-    let known = catalog.history(&scope.database).and_then(|history| history.manifest(*sequence));
-    let signed = known.filter(|signed| signed.digest() == *digest).ok_or_else(|| {
-        Refusal::new(RefusalCode::NotFound, format!("snapshot {sequence} is another one here, or not known yet"))
+) -> Result<(&'a Manifest, &'a Custody), Refusal> {
+    let (sequence, sharing) = snapshot;
+    let history = catalog.history(&scope.database);
+    let known = history.filter(|history| history.sharing(*sequence) == Some(*sharing));
+    let known = known.and_then(|history| {
+        let manifest = history.manifest(*sequence)?.document();
+        Some((manifest, history.custody_of(manifest)))
+    });
+    let (manifest, custody) = known.ok_or_else(|| {
+        Refusal::new(RefusalCode::NotFound, format!("snapshot {sequence} is shared otherwise here, or not known yet"))
     })?;
-    let custody = &signed.document().custody;
     // A site that leaves and its heir have one share between them: only the one that holds it may help, and not the heir,
     // for a helper at the lost index sees what every other one hides behind its mask.
     let lost = custody.index_due_at(&scope.site, catalog.succession());
@@ -59,7 +63,7 @@ fn manifest_of<'a>(
         let why = format!("these sites are not the custody of snapshot {sequence}, or not as many as its threshold");
         return Err(Refusal::new(RefusalCode::NotAllowed, why));
     }
-    Ok(signed.document())
+    Ok((manifest, custody))
 }
 
 /// What the scope says must be true before anything is done for it: it is asked by the site that lost its shares, and
@@ -91,12 +95,12 @@ pub fn deal_masks(
     let mut commitments = Vec::new();
     let mut parts: Vec<Vec<Share>> = scope.helpers.iter().map(|_helper| Vec::new()).collect();
     for snapshot in &scope.snapshots {
-        let manifest = manifest_of(&scope, snapshot, catalog)?;
+        let (_manifest, custody) = sharing_of(&scope, snapshot, catalog)?;
         if catalog.history(&scope.database).and_then(|history| history.share(snapshot.0)).is_none() {
             return Err(Refusal::new(RefusalCode::NotFound, format!("no share of snapshot {} is here", snapshot.0)));
         }
         let indices: Vec<ShareIndex> =
-            scope.helpers.iter().filter_map(|helper| manifest.custody.index_at(helper, catalog.succession())).collect();
+            scope.helpers.iter().filter_map(|helper| custody.index_at(helper, catalog.succession())).collect();
         let (dealt, points) =
             deal_mask(scope.threshold(), &indices, rng).map_err(|error| Refusal::new(RefusalCode::Internal, error))?;
         commitments.extend(points.to_bytes().into_iter().flatten());
@@ -227,14 +231,13 @@ fn blind_all(
     }
     let mut blinded = Vec::new();
     for snapshot in &scope.snapshots {
-        let manifest = manifest_of(scope, snapshot, catalog)?;
-        let lost = manifest
-            .custody
+        let (manifest, custody) = sharing_of(scope, snapshot, catalog)?;
+        let lost = custody
             .index_due_at(&scope.site, catalog.succession())
             .ok_or_else(|| Refusal::new(RefusalCode::NotAllowed, "the site is not a custodian"))?;
         let held = catalog.history(&scope.database).and_then(|history| history.share(snapshot.0));
         let held = held.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "the share is not here"))?;
-        let share = open_share(manifest, &keys.name, held, keys);
+        let share = open_share(manifest, custody.epoch, &keys.name, held, keys);
         let share = share.map_err(|why| Refusal::new(RefusalCode::Internal, why))?;
         let of_snapshot: Vec<(Share, Commitments)> =
             masks.iter_mut().filter_map(|(_dealer, parts)| parts.next()).collect();

@@ -6,7 +6,7 @@ use shard_codec::secret_sharing::{Commitments, RecoverError, recover_share};
 use shard_codec::{Digest, Share, ShareIndex};
 
 use crate::catalog::Catalog;
-use crate::document::{Manifest, MaskDealing, RecoveryScope, Succession};
+use crate::document::{Custody, MaskDealing, RecoveryScope, Succession};
 use crate::identifier::SiteName;
 use crate::machine::{Output, SiteKeys, Ticket};
 use crate::share_recovery::help::open_answer;
@@ -173,11 +173,17 @@ impl Session {
     fn conclude(&mut self, catalog: &Catalog) -> Step {
         let mut recovered = Vec::new();
         let mut answers: Vec<_> = std::mem::take(&mut self.answers).into_values().map(Vec::into_iter).collect();
-        for (at, (sequence, _digest)) in self.scope.snapshots.iter().enumerate() {
+        for (at, (sequence, digest)) in self.scope.snapshots.iter().enumerate() {
             let of_snapshot: Vec<Share> = answers.iter_mut().filter_map(Iterator::next).collect();
             let history = catalog.history(&self.scope.database);
-            let Some(signed) = history.and_then(|history| history.manifest(*sequence)) else { continue };
-            match self.recover(at, signed.document(), &of_snapshot, catalog.succession()) {
+            let custody = history.and_then(|history| {
+                // Another sharing by now: these answers are of the one before.
+                let is_same = history.sharing(*sequence).is_some_and(|sharing| sharing == *digest);
+                is_same.then_some(())?;
+                Some(history.custody_of(history.manifest(*sequence)?.document()))
+            });
+            let Some(custody) = custody else { continue };
+            match self.recover(at, custody, &of_snapshot, catalog.succession()) {
                 Ok(share) => recovered.push((*sequence, share)),
                 Err(step) => return step,
             }
@@ -185,18 +191,12 @@ impl Session {
         Step::Recovered(recovered)
     }
 
-    fn recover(
-        &self,
-        at: usize,
-        manifest: &Manifest,
-        answers: &[Share],
-        succession: &Succession,
-    ) -> Result<Share, Step> {
+    fn recover(&self, at: usize, custody: &Custody, answers: &[Share], succession: &Succession) -> Result<Share, Step> {
         let fail = |why: String| Step::Blamed { sites: Vec::new(), lied: false, why };
-        let index_at = |site: &SiteName| manifest.custody.index_at(site, succession);
-        let lost = manifest.custody.index_due_at(&self.scope.site, succession);
+        let index_at = |site: &SiteName| custody.index_at(site, succession);
+        let lost = custody.index_due_at(&self.scope.site, succession);
         let lost = lost.ok_or_else(|| fail("no custodian any more".to_owned()))?;
-        let commitments = manifest.custody.commitments().map_err(fail)?;
+        let commitments = custody.commitments().map_err(fail)?;
         let masks: Vec<Commitments> =
             self.dealt.values().filter_map(|dealt| dealt.commitments.get(at).cloned()).collect();
         // An answer at another index is a wrong one: what is missing then is the helper's own.

@@ -63,6 +63,7 @@ fn reads(databases: &[DatabaseName], request: &Request) -> bool {
     if let Request::Head { database }
     | Request::Manifests { database, .. }
     | Request::Receipts { database, .. }
+    | Request::Epochs { database, .. }
     | Request::Forks { database } = request
     {
         return databases.contains(database);

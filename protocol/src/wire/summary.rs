@@ -11,7 +11,7 @@ use crate::cbor;
 use crate::identifier::DatabaseName;
 
 /// A part of what a site knows. The order of the variants is the order in which a round looks at them: manifests need
-/// their charter, receipts and notices need their manifest.
+/// their charter, epochs, receipts and notices need their manifest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Part {
@@ -21,6 +21,8 @@ pub enum Part {
     Database(DatabaseName),
     /// The manifests of a database.
     Manifests(DatabaseName),
+    /// The epochs of the shares of its keys.
+    Epochs(DatabaseName),
     /// Whether a proof of a fork of it is known.
     Forks(DatabaseName),
     /// The receipts of all its snapshots.
@@ -39,9 +41,11 @@ impl Part {
     pub const fn database(&self) -> Option<&DatabaseName> {
         match self {
             Self::Charters | Self::Database(_) | Self::Releases | Self::Reports => None,
-            Self::Manifests(database) | Self::Forks(database) | Self::Receipts(database) | Self::Evidence(database) => {
-                Some(database)
-            }
+            Self::Manifests(database)
+            | Self::Epochs(database)
+            | Self::Forks(database)
+            | Self::Receipts(database)
+            | Self::Evidence(database) => Some(database),
         }
     }
 }

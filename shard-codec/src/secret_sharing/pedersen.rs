@@ -144,13 +144,24 @@ pub(super) fn deal_at(
     indices: &[ShareIndex],
     rng: &mut impl rand::CryptoRng,
 ) -> Result<(Vec<Share>, Commitments), DealError> {
+    deal_blinded(secret, None, threshold, indices, rng)
+}
+
+/// As [`deal_at`]; `blinding` is the other polynomial's constant term, a random one if there is none.
+pub(super) fn deal_blinded(
+    secret: &SnapshotSecret,
+    blinding: Option<&Scalar>,
+    threshold: usize,
+    indices: &[ShareIndex],
+    rng: &mut impl rand::CryptoRng,
+) -> Result<(Vec<Share>, Commitments), DealError> {
     // The library would take one twice.
     let count = indices.iter().collect::<BTreeSet<_>>().len();
     if threshold == 0 || threshold > count || count != indices.len() {
         return Err(DealError::Parameters { threshold, count });
     }
     if threshold == 1 {
-        let blinding = Box::new(Scalar::random(rng));
+        let blinding = Box::new(blinding.copied().unwrap_or_else(|| Scalar::random(rng)));
         let share = |index: &ShareIndex| Share { index: *index, value: secret.0.clone(), blinding: blinding.clone() };
         let shares = indices.iter().map(share).collect();
         let commitments = Commitments(vec![commit(&secret.0, &blinding)]);
@@ -158,7 +169,7 @@ pub(super) fn deal_at(
     }
     let options = PedersenOptions {
         secret: &IdentifierPrimeField(*secret.0),
-        blinder: None,
+        blinder: blinding.copied().map(IdentifierPrimeField),
         secret_generator: Some(ValueGroup(RISTRETTO_BASEPOINT_POINT)),
         blinder_generator: Some(ValueGroup(*BLINDING_GENERATOR)),
     };

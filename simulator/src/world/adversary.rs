@@ -2,12 +2,14 @@
 //! else; what they do is in [`super::enemy`].
 
 use protocol::catalog::Catalog;
-use protocol::document::{Manifest, Receipt};
+use protocol::document::{Manifest, Receipt, Said, Vote};
 use protocol::host::Machines;
 use protocol::identifier::DatabaseName;
 use protocol::machine::{Announcement, RecordKind, SiteKeys};
 use protocol::signature::Signed;
+use protocol::wire::resharing::Answer;
 use protocol::wire::{Request, Response};
+use serde_bytes::ByteBuf;
 use shard_codec::Digest;
 
 use super::config::Lie;
@@ -128,6 +130,16 @@ impl Liar {
                 }
                 Response::BlindedShares { sealed }
             }
+            (Lie::WrongBytes, Response::Reshared(Answer::Part(mut sealed))) => {
+                if let Some(byte) = sealed.last_mut() {
+                    *byte ^= 1;
+                }
+                Response::Reshared(Answer::Part(sealed))
+            }
+            (Lie::Equivocate, Response::Reshared(Answer::Promised { vote, .. })) => {
+                let vote = forget_lock(keys, &vote).unwrap_or(vote);
+                Response::Reshared(Answer::Promised { vote, lock: None })
+            }
             (Lie::FalseMissing, Response::Published { missing, .. }) => Response::Published { receipt: None, missing },
             (Lie::FalseReceipts, Response::Published { receipt, missing }) => {
                 disk.discard_all_shards();
@@ -155,6 +167,13 @@ impl Liar {
         ];
         run.into_iter().chain(others.into_iter().flatten()).chain(self.heard.iter().cloned()).collect()
     }
+}
+
+/// A promise that says nothing of what was confirmed before.
+fn forget_lock(keys: &SiteKeys, vote: &[u8]) -> Option<ByteBuf> {
+    let mut vote = Signed::<Vote>::decode(vote).ok()?.document().clone();
+    vote.said = Said::Promised { locked: None };
+    Some(Signed::sign_new(vote, &keys.identity).ok()?.encode().into())
 }
 
 /// A receipt for everything, whatever is there.

@@ -158,6 +158,17 @@ impl Cast {
         })
     }
 
+    /// The custodians of a database are named in another order, the first one last.
+    ///
+    /// # Errors
+    /// The real charter refuses it.
+    pub fn turn_custodians(&mut self, database: &DatabaseName) -> Result<Signed<Charter>, String> {
+        self.amend(|charter| {
+            let entries = charter.databases.iter_mut().filter(|entry| entry.name == *database);
+            entries.for_each(|entry| entry.custodians.rotate_left(1));
+        })
+    }
+
     /// The database gets another writer.
     ///
     /// # Errors
@@ -229,6 +240,7 @@ fn founding_charter(config: &Config, officials: &[Keypair], sites: &[Rc<SiteKeys
         stripe_bytes: 1 << 20,
         quota_bytes: 1 << 40,
         rpo_seconds: None,
+        refresh_days: None,
     };
     Charter {
         state_name: "Ruritania".to_owned(),

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::document::{LiveStripe, LiveStripes, Manifest, ReleaseOrder, Succession};
+use protocol::document::{
+    Custody, Epoch, LiveStripe, LiveStripes, Manifest, Proposal, ReleaseOrder, ReshareScope, Succession,
+};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::{Record, RecordKind};
 use protocol::signature::{PublicKey, Signed};
@@ -58,12 +60,22 @@ pub struct Chronicle {
     pub copied: BTreeSet<NodeId>,
     /// Who stands in whose place.
     pub succession: Succession,
+    /// Sharings that were certified, by snapshot: epoch, the proposal that was certified, and what it says.
+    pub epochs: BTreeMap<(DatabaseName, u64), BTreeMap<u64, (Digest, Custody)>>,
+    /// The scopes of certified proposals.
+    pub scopes: BTreeMap<Digest, ReshareScope>,
+    /// Proposals certified for one block and epoch; more than one is the end of every agreement.
+    pub certified: BTreeMap<(DatabaseName, u64, u64), BTreeSet<Digest>>,
 }
 
 impl Chronicle {
     /// Notes the manifests among what a site keeps. Each refers to its predecessor, so a site that keeps one without it
     /// leaves no chapter.
     pub fn read(&mut self, records: &[Record]) {
+        records
+            .iter()
+            .filter(|record| record.kind == RecordKind::Epoch)
+            .for_each(|record| self.read_epoch(&record.value));
         for record in records.iter().filter(|record| record.kind == RecordKind::Manifest) {
             let envelope = Digest::of(&record.value);
             if self.by_envelope.contains_key(&envelope) {
@@ -80,6 +92,36 @@ impl Chronicle {
         }
     }
 
+    fn read_epoch(&mut self, certificate: &[u8]) {
+        let Ok(epoch) = Epoch::decode(certificate) else { return };
+        let (Ok(proposal), digest) = (Proposal::decode(&epoch.proposal), Digest::of(&epoch.proposal)) else { return };
+        let scope = proposal.scope;
+        let place = (scope.database.clone(), scope.block, scope.epoch);
+        if !self.certified.entry(place).or_default().insert(digest) {
+            return;
+        }
+        self.scopes.insert(digest, scope.clone());
+        let commitments = proposal.commitments.chunks_exact(usize::from(scope.threshold).max(1) * 32);
+        for ((sequence, _sharing), commitments) in scope.snapshots.iter().zip(commitments) {
+            let custody = Custody {
+                epoch: scope.epoch,
+                threshold: scope.threshold,
+                custodians: scope.custodians.clone(),
+                commitments: commitments.to_vec(),
+                share_digests: Vec::new(),
+            };
+            let of_snapshot = self.epochs.entry((scope.database.clone(), *sequence)).or_default();
+            of_snapshot.insert(scope.epoch, (digest, custody));
+        }
+    }
+
+    /// The sharings of a snapshot's key, the newest first; the last is the one that home dealt.
+    pub fn custodies<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = (Option<Digest>, &'a Custody)> {
+        let agreed = self.epochs.get(&(manifest.database.clone(), manifest.sequence));
+        let agreed = agreed.into_iter().flat_map(|epochs| epochs.values().rev());
+        agreed.map(|(proposal, custody)| (Some(*proposal), custody)).chain([(None, &manifest.custody)])
+    }
+
     /// Officials have signed a charter.
     pub fn succeed(&mut self, succession: Succession) {
         self.succession = succession;
@@ -92,10 +134,10 @@ impl Chronicle {
         live.shard_due_at(site).or_else(|| live.shard_at(self.succession.holder(site)))
     }
 
-    /// The index of a site's share of a snapshot: one that was succeeded keeps its own.
+    /// The index of a site's share of a sharing: one that was succeeded keeps its own.
     #[must_use]
-    pub fn share_index(&self, manifest: &Manifest, site: &SimSite) -> Option<ShareIndex> {
-        let (custody, name) = (&manifest.custody, &site.keys.name);
+    pub fn share_index(&self, custody: &Custody, site: &SimSite) -> Option<ShareIndex> {
+        let name = &site.keys.name;
         custody.index_of(name).or_else(|| custody.index_due_at(name, &self.succession))
     }
 

@@ -218,6 +218,11 @@ pub enum Action {
         /// Of what.
         database: DatabaseName,
     },
+    /// Officials name the custodians of a database in another order: every share is dealt anew.
+    TurnCustodians {
+        /// Which database.
+        database: DatabaseName,
+    },
     /// The process dies and starts again with what its disk kept.
     Crash {
         /// Where.
@@ -332,6 +337,7 @@ impl Action {
             Self::Publish { database }
             | Self::Restore { database }
             | Self::ReplaceWriter { database }
+            | Self::TurnCustodians { database }
             | Self::StealWriter { database, .. }
             | Self::CaptureOfficials { database, .. } => database == name,
             Self::Replace { .. }

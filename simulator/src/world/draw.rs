@@ -77,6 +77,10 @@ impl Draw {
             config.sites.push(spare);
             self.add(&mut config, Action::Replace { site: gone, by });
         }
+        if self.stream.chance(0.3) {
+            let database = config.databases.first().map(|database| database.name.clone());
+            database.into_iter().for_each(|database| self.add(&mut config, Action::TurnCustodians { database }));
+        }
         config
     }
 

@@ -456,6 +456,7 @@ const fn name_of_action(action: &Action) -> &'static str {
         Action::Restore { .. } => "restore",
         Action::Replace { .. } => "replace",
         Action::ReplaceWriter { .. } => "replace-writer",
+        Action::TurnCustodians { .. } => "turn-custodians",
         Action::Crash { .. } => "crash",
         Action::CrashHome { .. } => "crash-home",
         Action::LoseHome => "lose-home",

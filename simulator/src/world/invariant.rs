@@ -179,7 +179,7 @@ impl Default for Invariants {
             Box::new(release::Release),
             Box::new(repair::Repair),
             Box::new(retention::Retention::default()),
-            Box::new(secrecy::Secrecy),
+            Box::new(secrecy::Secrecy::default()),
         ])
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use protocol::contents::{ContentsRoot, root_context};
-use protocol::document::{CharterChain, LiveStripes, Manifest, Purpose, ReleaseOrder, Selector};
+use protocol::document::{CharterChain, Custody, LiveStripes, Manifest, Purpose, ReleaseOrder, Selector};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::release::release_context;
 use protocol::signature::{Keypair, Signed};
@@ -156,6 +156,7 @@ impl Restore {
             let history = survey.catalog.history(&self.database);
             let manifest = history.and_then(|history| history.manifest(sequence)).cloned();
             let manifest = manifest.ok_or("no such snapshot")?;
+            survey.read_epochs(&self.database, sequence).await;
             match self.open(&survey, &manifest).await {
                 Ok(plaintext) => return Ok((manifest, plaintext)),
                 Err(error) => {
@@ -188,10 +189,13 @@ impl Restore {
     }
 
     async fn collect(&self, survey: &Survey, manifest: &Signed<Manifest>) -> Result<SnapshotSecret, String> {
-        let custody = &manifest.document().custody;
+        let document = manifest.document();
+        let history = survey.catalog.history(&document.database);
+        let custody = history.map_or(&document.custody, |history| history.custody_of(document));
         let holders = custody.holders(survey.catalog.succession());
-        let asks =
-            holders.filter_map(|(site, index)| Some(self.ask(manifest, site, survey.links.get(site).copied()?, index)));
+        let asks = holders.filter_map(|(site, index)| {
+            Some(self.ask(manifest, custody, site, survey.links.get(site).copied()?, index))
+        });
         let shares: Vec<Share> = join_all(asks).await.into_iter().flatten().collect();
         let threshold = usize::from(custody.threshold);
         if shares.len() < threshold {
@@ -204,6 +208,7 @@ impl Restore {
     async fn ask(
         &self,
         manifest: &Signed<Manifest>,
+        custody: &Custody,
         site: &SiteName,
         node: NodeId,
         expected: ShareIndex,
@@ -215,7 +220,7 @@ impl Restore {
         else {
             return None;
         };
-        let share = self.check(manifest, site, expected, &sealed);
+        let share = self.check(manifest, custody, site, expected, &sealed);
         if share.is_none() {
             self.port.note(Note::Reached("a wrong share was thrown away"));
         }
@@ -225,6 +230,7 @@ impl Restore {
     fn check(
         &self,
         manifest: &Signed<Manifest>,
+        custody: &Custody,
         site: &SiteName,
         expected: ShareIndex,
         sealed: &[u8],
@@ -233,8 +239,8 @@ impl Restore {
         let binding = release_context(self.order.digest(), document, site);
         let opened = open_sealed(&self.recipient.sealing, &binding, sealed).ok()?;
         let share = Share::from_bytes(&opened).ok()?;
-        let commitments = document.custody.commitments().ok()?;
-        verify_share(&share, expected, usize::from(document.custody.threshold), &commitments).ok()?;
+        let commitments = custody.commitments().ok()?;
+        verify_share(&share, expected, usize::from(custody.threshold), &commitments).ok()?;
         Some(share)
     }
 }

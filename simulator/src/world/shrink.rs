@@ -167,6 +167,7 @@ fn names(action: &Action, name: &protocol::identifier::SiteName) -> bool {
         Action::Publish { .. }
         | Action::Restore { .. }
         | Action::ReplaceWriter { .. }
+        | Action::TurnCustodians { .. }
         | Action::CrashHome { .. }
         | Action::LoseHome
         | Action::Partition { .. }

@@ -92,8 +92,14 @@ impl Disk {
             }
         }
         let synced = std::mem::take(&mut self.unsynced);
-        let entries = synced.iter().cloned().map(|record| ((record.kind, record.key), record.value));
-        self.records.extend(entries);
+        for Record { kind, key, value } in synced.iter().cloned() {
+            // An empty one erases what was there.
+            if value.is_empty() {
+                self.records.remove(&(kind, key));
+            } else {
+                self.records.insert((kind, key), value);
+            }
+        }
         Ok(synced)
     }
 

@@ -68,6 +68,7 @@ fn bytes_of_announcement(announcement: &Announcement) -> usize {
         | Announcement::Order(bytes)
         | Announcement::Notice(bytes)
         | Announcement::Fork(bytes)
+        | Announcement::Epoch(bytes)
         | Announcement::Inventory(bytes)
         | Announcement::AuditReport(bytes)
         | Announcement::Fault(bytes) => bytes.len(),
@@ -92,6 +93,7 @@ impl Message {
                     Request::BlindShares { masks } => {
                         masks.iter().map(|mask| mask.dealing.len() + mask.part.len()).sum()
                     }
+                    Request::Reshare(question) => cbor::encode(question).len(),
                     Request::Charters { .. }
                     | Request::Head { .. }
                     | Request::Manifests { .. }
@@ -104,6 +106,7 @@ impl Message {
                     | Request::Evidence { .. }
                     | Request::Share { .. }
                     | Request::ReleaseLog { .. }
+                    | Request::Epochs { .. }
                     | Request::Forks { .. }
                     | Request::Summary { .. }
                     | Request::ReceiptSpans { .. }
@@ -122,6 +125,7 @@ impl Message {
                     }
                     Response::Share { sealed, .. } => sealed.len(),
                     Response::Audited(answer) => answer.len(),
+                    Response::Reshared(answer) => cbor::encode(answer).len(),
                     Response::Masks { dealing, parts } => {
                         dealing.len() + parts.iter().map(|part| part.len()).sum::<usize>()
                     }

@@ -124,8 +124,8 @@ pub struct Process {
     asked: Option<Asked>,
     shard_writes: BTreeMap<u64, Write>,
     mendings: BTreeMap<u64, Mending>,
-    /// The challenge under way to each site.
-    asking: BTreeMap<(NodeId, bool), Asking>,
+    /// Questions under way to each site, by number.
+    asking: BTreeMap<(NodeId, u64), Asking>,
     /// The shard read last, and when the next is due.
     scrubbed: Option<shard_codec::Digest>,
     scrub_due: Time,
@@ -468,6 +468,9 @@ impl SimSite {
 /// What a swarm must reach now and then, of what sites tell people.
 const fn reached_by(event: &Event) -> Option<&'static str> {
     match event {
+        Event::Reshared { .. } => Some("shares were given on"),
+        Event::EpochForked { .. } => Some("two epochs of one number"),
+        Event::ReshareFailed { .. } => Some("shares were not given on at once"),
         Event::LossProven { .. } => Some("a loss was proven"),
         Event::ShardMissing { .. } => Some("a shard was found missing"),
         Event::ShardMended { .. } => Some("a shard was mended"),

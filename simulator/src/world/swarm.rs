@@ -13,12 +13,13 @@ use super::engine::run;
 use super::report::{Report, Violation};
 
 /// What a swarm must reach at least once: each kind of work, fault and enemy, each kind of refusal.
-pub const MUST_REACH: [&str; 55] = [
+pub const MUST_REACH: [&str; 58] = [
     "publish",
     "restore",
     "replace",
     "a site was leaving",
     "replace-writer",
+    "turn-custodians",
     "crash",
     "crash-home",
     "lose-home",
@@ -69,6 +70,8 @@ pub const MUST_REACH: [&str; 55] = [
     "help was refused",
     "a loss was proven",
     "an audit was answered",
+    "shares were given on",
+    "shares were not given on at once",
 ];
 
 /// A run that failed.

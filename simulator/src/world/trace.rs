@@ -194,6 +194,7 @@ pub const fn name_of_response(response: &Response) -> &'static str {
         Response::Masks { .. } => "masks",
         Response::BlindedShares { .. } => "blinded-shares",
         Response::WrongMask { .. } => "wrong-mask",
+        Response::Reshared(_) => "reshared",
         Response::Audited(_) => "audited",
         Response::Published { .. } => "published",
         Response::Share { .. } => "share",

@@ -146,17 +146,21 @@ pub(crate) fn init_site(place: &Place, address: &str, folder: &Folder, legation:
 }
 
 /// Paths are relative to the plan's own folder.
-fn charter_plan(plan: &Plan) -> String {
+pub(crate) fn charter_plan(plan: &Plan) -> String {
+    let custodians: Vec<String> =
+        plan.sites.iter().take(plan.custodians).map(|place| format!("\"{}\"", place.name)).collect();
     let officials: Vec<String> = (0..OFFICIALS.len()).map(|i| format!("\"officials/official-{i}.card\"")).collect();
     let sites: Vec<String> =
         plan.sites.iter().map(|place| format!("\"sites/{}/join-request.txt\"", place.name)).collect();
     format!(
         "state = \"Republic of the Demo\"\nquorum = {QUORUM}\nofficials = [{}]\nsites = [{}]\n\n[[databases]]\n\
-         name = \"{DATABASE}\"\ndata_shards = {}\nthreshold = {}\nwriters = [\"home/writer.card\"]\n",
+         name = \"{DATABASE}\"\ndata_shards = {}\nthreshold = {}\nwriters = [\"home/writer.card\"]\n\
+         custodians = [{}]\n",
         officials.join(", "),
         sites.join(", "),
         plan.data_shards,
-        plan.threshold
+        plan.threshold,
+        custodians.join(", ")
     )
 }
 

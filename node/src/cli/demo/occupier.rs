@@ -63,8 +63,10 @@ impl Occupier {
         let state = MachineState::open(&dir.join("state.redb"))?;
         for (key, bytes) in state.load(RecordKind::Manifest)? {
             let manifest = Signed::<Manifest>::decode(&bytes)?.document().clone();
-            let Some(sealed) = state.get(RecordKind::Share, &key)? else { continue };
-            let opened = open_sealed(&keys.sealing, &share_context(&manifest, &keys.name), &sealed);
+            let held = state.get(RecordKind::Share, &key)?;
+            let Some(sealed) = held.filter(|sealed| !sealed.is_empty()) else { continue };
+            let opened =
+                open_sealed(&keys.sealing, &share_context(&manifest, manifest.custody.epoch, &keys.name), &sealed);
             let opened = opened.map_err(|error| Failure::unexpected(format!("{}: {error}", keys.name)))?;
             let share = Share::from_bytes(&opened).map_err(Failure::unexpected)?;
             match self.snapshots.iter_mut().find(|known| known.manifest.sequence == manifest.sequence) {

@@ -89,6 +89,8 @@ pub(crate) struct Plan {
     pub(crate) data_shards: usize,
     /// Shares that open a snapshot: more than the lost sites hold, no more than the others do.
     pub(crate) threshold: usize,
+    /// The first so many sites hold shares.
+    pub(crate) custodians: usize,
     /// Positions in `sites`; home is the first.
     lost: Vec<usize>,
     pub(crate) parcels: u64,
@@ -129,6 +131,7 @@ impl Plan {
             sites: PLACES.get(..sites).unwrap_or(&PLACES),
             data_shards,
             threshold: data_shards.max(lost_count + 1),
+            custodians: sites,
             lost: lost.into_iter().take(lost_count).collect(),
             parcels: (size_mib.saturating_mul(1 << 20) / BYTES_PER_PARCEL).max(PARCELS_MIN),
         })
@@ -148,8 +151,8 @@ impl Plan {
             return Err(Failure::usage(why));
         }
         let parcels = source_bytes / BYTES_PER_PARCEL;
-        let sites = PLACES.get(..sites).unwrap_or(&PLACES);
-        Ok(Self { sites, data_shards, threshold: data_shards, lost: Vec::new(), parcels })
+        let (custodians, sites) = (sites, PLACES.get(..sites).unwrap_or(&PLACES));
+        Ok(Self { sites, data_shards, threshold: data_shards, custodians, lost: Vec::new(), parcels })
     }
 
     /// Places of sites that come later, so many, after the first `sites`.

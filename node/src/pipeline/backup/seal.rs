@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::catalog::publish::share_context;
 use protocol::contents::{ContentsRoot, root_context};
-use protocol::document::{Custody, Database, Manifest};
+use protocol::document::{Custody, DEALT_EPOCH, Database, Manifest};
 use protocol::identifier::SiteName;
 use protocol::signature::Signed;
 use protocol::timestamp::Timestamp;
@@ -97,7 +97,7 @@ pub(super) fn seal(
         seal_root(&secret.snapshot_key(&place), &place, &plaintext, &mut entropy::rng()).map_err(seal_error)?;
     drop(secret);
     let custody = Custody {
-        epoch: 1,
+        epoch: DEALT_EPOCH,
         threshold: entry.threshold,
         custodians: entry.custodians.clone(),
         commitments: commitments.to_bytes().concat(),
@@ -139,7 +139,7 @@ fn seal_shares(
     let seal_one = |(name, share): (&SiteName, &Share)| {
         let site = charter.site(name).ok_or_else(|| BackupError::Seal(format!("no site {name}")))?;
         let key = SealingPublicKey::from_bytes(&site.sealing_key).map_err(seal_error)?;
-        let context = share_context(manifest, name);
+        let context = share_context(manifest, manifest.custody.epoch, name);
         let sealed = share.to_bytes().expose(|bytes| seal_to(&key, &context, bytes, &mut entropy::rng()));
         Ok((name.clone(), sealed.map_err(seal_error)?))
     };

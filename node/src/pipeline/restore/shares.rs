@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use protocol::document::Manifest;
+use protocol::document::{Custody, Manifest};
 use protocol::identifier::SiteName;
 use protocol::release::release_context;
 use protocol::signature::Signed;
@@ -30,13 +30,16 @@ pub(super) async fn collect(
     manifest: &Signed<Manifest>,
 ) -> Result<Collected, RestoreError> {
     let document = manifest.document();
-    let custody = &document.custody;
+    survey.read_epochs(&document.database, document.sequence).await;
+    let history = survey.catalog.history(&document.database);
+    let custody = history.map_or(&document.custody, |history| history.custody_of(document)).clone();
     let threshold = usize::from(custody.threshold);
     let holders = custody.holders(survey.catalog.succession());
     let index_of: BTreeMap<SiteName, ShareIndex> = holders.map(|(site, index)| (site.clone(), index)).collect();
     let asks = survey.links.iter_mut().filter_map(|(site, link)| {
         let index = *index_of.get(site)?;
-        Some(async move { (site.clone(), ask(context, link, manifest, index).await) })
+        let custody = &custody;
+        Some(async move { (site.clone(), ask(context, link, manifest, custody, index).await) })
     });
     let answers = join_all(asks).await;
     let (mut shares, mut sites, mut faults, mut refused) = (Vec::new(), Vec::new(), BTreeMap::new(), 0);
@@ -88,6 +91,7 @@ async fn ask(
     context: &RestoreContext,
     link: &mut Link,
     manifest: &Signed<Manifest>,
+    custody: &Custody,
     expected: ShareIndex,
 ) -> Result<Share, ShareFault> {
     let document = manifest.document();
@@ -102,9 +106,12 @@ async fn ask(
     let opened = open_sealed(&context.sealing, &binding, &sealed)
         .map_err(|error| fault(format!("its share does not open (another share, or altered): {error}")))?;
     let share = Share::from_bytes(&opened).map_err(|error| fault(format!("its share is malformed: {error}")))?;
-    let commitments = document.custody.commitments().map_err(fault)?;
-    let threshold = usize::from(document.custody.threshold);
-    verify_share(&share, expected, threshold, &commitments)
-        .map_err(|error| fault(format!("its share does not fit the commitments: {error}")))?;
+    let commitments = custody.commitments().map_err(fault)?;
+    let threshold = usize::from(custody.threshold);
+    verify_share(&share, expected, threshold, &commitments).map_err(|error| {
+        fault(format!(
+            "its share does not fit the commitments: {error}; if shares were given on just now, restore again"
+        ))
+    })?;
     Ok(share)
 }

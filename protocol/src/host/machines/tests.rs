@@ -5,5 +5,7 @@ mod floods;
 mod ledgers;
 mod mesh;
 mod repairs;
+mod reshare_attacks;
+mod reshares;
 mod shares;
 mod successions;

@@ -151,17 +151,17 @@ fn durable_means_after_the_worst_coalition() {
     let charter = State::new().charter().clone();
     let made = &manifest_under(&charter);
     // Six sites, both Nordic ones among them: four remain of four needed.
-    let six = assess(&charter, made, &receipts(&[0, 1, 2, 3, 4, 5]));
+    let six = assess(&charter, made, None, &receipts(&[0, 1, 2, 3, 4, 5]));
     assert!(six.is_durable());
     assert_eq!(six.weakest, Some(Bond::Alliance("Nordic mutual assistance".to_owned())));
     assert_eq!((six.shards_remaining, six.data_shards, six.shares_remaining, six.threshold), (4, 4, 4, 3));
     assert_eq!(six.missing, BTreeSet::from([name("ottawa")]));
     // Five with both Nordic ones: a plain count of five would say durable.
-    assert!(!assess(&charter, made, &receipts(&[0, 1, 2, 3, 4])).is_durable());
+    assert!(!assess(&charter, made, None, &receipts(&[0, 1, 2, 3, 4])).is_durable());
     // Five with one of them.
-    assert!(assess(&charter, made, &receipts(&[0, 1, 2, 4, 5])).is_durable());
+    assert!(assess(&charter, made, None, &receipts(&[0, 1, 2, 4, 5])).is_durable());
     // The same receipt six times is one.
-    assert!(!assess(&charter, made, &receipts(&[0; 6])).is_durable());
+    assert!(!assess(&charter, made, None, &receipts(&[0; 6])).is_durable());
 }
 
 #[test]
@@ -170,11 +170,11 @@ fn receipts_of_removed_sites_and_strangers_do_not_count() {
     let mut given = receipts(&[0, 1, 2, 4, 5]);
     charter.sites[0].state = SiteState::Expelled;
     let made = manifest_under(&charter);
-    let assessed = assess(&charter, &made, &given);
+    let assessed = assess(&charter, &made, None, &given);
     assert!(!assessed.is_durable());
     assert_eq!(assessed.shard_sites.len(), 4);
     given[0].site = name("atlantis");
-    assert!(!assess(&charter, &made, &given).is_durable());
+    assert!(!assess(&charter, &made, None, &given).is_durable());
 }
 
 /// A charter that asks for less does not make durable what was made under one that asked for more, nor the reverse.
@@ -192,16 +192,16 @@ fn what_a_snapshot_needs_was_settled_when_it_was_made() {
     for change in lower {
         let mut newest = old.clone();
         change(&mut newest);
-        assert!(!assess(&newest, &manifest_under(&old), &given).is_durable());
+        assert!(!assess(&newest, &manifest_under(&old), None, &given).is_durable());
     }
     let mut low = old.clone();
     low.databases[0].data_shards = 2;
     let mut lowest = low.clone();
     lowest.databases[0].threshold = 2;
     // Four with both Nordic ones: two shares remain of three.
-    assert!(!assess(&lowest, &manifest_under(&low), &receipts(&[0, 1, 2, 3])).is_durable());
-    assert!(assess(&low, &manifest_under(&lowest), &receipts(&[0, 1, 2, 3])).is_durable());
-    let assessed = assess(&old, &manifest_under(&low), &given);
+    assert!(!assess(&lowest, &manifest_under(&low), None, &receipts(&[0, 1, 2, 3])).is_durable());
+    assert!(assess(&low, &manifest_under(&lowest), None, &receipts(&[0, 1, 2, 3])).is_durable());
+    let assessed = assess(&old, &manifest_under(&low), None, &given);
     assert!(assessed.is_durable());
     assert_eq!((assessed.shards_remaining, assessed.data_shards, assessed.threshold), (3, 2, 3));
     // A site that joined later holds nothing of it, whatever it says; and it is not missed.
@@ -209,7 +209,7 @@ fn what_a_snapshot_needs_was_settled_when_it_was_made() {
     without_ottawa.databases[0].placement.truncate(6);
     without_ottawa.databases[0].custodians.truncate(6);
     let made = manifest_under(&without_ottawa);
-    let assessed = assess(&old, &made, &receipts(&[0, 1, 2, 4, 6]));
+    let assessed = assess(&old, &made, None, &receipts(&[0, 1, 2, 4, 6]));
     assert!(!assessed.shard_sites.contains(&name("ottawa")) && !assessed.share_sites.contains(&name("ottawa")));
     assert_eq!(assessed.missing, BTreeSet::from([name("reykjavik"), name("tokyo")]));
     assert!(!assessed.is_durable());
@@ -218,8 +218,8 @@ fn what_a_snapshot_needs_was_settled_when_it_was_made() {
     newest.sites[4].jurisdiction = "LU".to_owned();
     newest.sites[5].jurisdiction = "LU".to_owned();
     let all_but_one = receipts(&[0, 1, 2, 4, 5, 6]);
-    assert!(assess(&old, &manifest_under(&old), &all_but_one).is_durable());
-    assert!(!assess(&newest, &manifest_under(&old), &all_but_one).is_durable());
+    assert!(assess(&old, &manifest_under(&old), None, &all_but_one).is_durable());
+    assert!(!assess(&newest, &manifest_under(&old), None, &all_but_one).is_durable());
 }
 
 fn site_changes() -> impl Strategy<Value = Vec<(u8, Option<u8>, bool)>> {
@@ -293,7 +293,7 @@ proptest! {
                 && left(members, &|index| held[index].1) >= usize::from(threshold)
         };
         let durable = subsets().filter(|members| bound_together(&charter, members)).all(|members| enough(&members));
-        prop_assert_eq!(assess(&charter, &manifest_under(&charter), &given).is_durable(), durable);
+        prop_assert_eq!(assess(&charter, &manifest_under(&charter), None, &given).is_durable(), durable);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::document::{Challenge, RecoveryScope, SiteState};
 use crate::fixture::{State, database, name};
 use crate::machine::Announcement;
 use crate::signature::Keypair;
+use crate::wire::resharing::Question;
 use crate::wire::{HandedMask, Request};
 
 fn challenge() -> Challenge {
@@ -43,6 +44,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         Request::BlindShares { masks: vec![HandedMask { dealing: bytes(), part: bytes() }] },
         Request::ReleaseLog { from: 0 },
         Request::Forks { database: database() },
+        Request::Epochs { database: database(), from_block: 0, from_epoch: 0 },
+        Request::Reshare(Box::new(Question::Part { dealing: root })),
         Request::Announce(Announcement::Manifests(vec![bytes()])),
         Request::Summary { database: Some(database()), digest: root },
         Request::ReceiptSpans { database: database(), from_span: 0 },
@@ -83,6 +86,8 @@ fn the_table() {
         ("blind-shares", "yes no no no no no"),
         ("release-log", "yes no no no no no"),
         ("forks", "yes yes no yes no no"),
+        ("epochs", "yes yes no yes no no"),
+        ("reshare-part", "yes no no no no no"),
         ("announce", "yes yes yes no no no"),
         ("summary", "yes no no no no no"),
         ("receipt-spans", "yes no no no no no"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use protocol::catalog::{Catalog, History};
-use protocol::document::{CharterChain, Manifest, ReleaseOrder};
+use protocol::document::{CharterChain, Manifest, ReleaseOrder, block_of};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::RecordKind;
 use protocol::placement::durability::{self, Durability};
@@ -182,12 +182,23 @@ impl Survey {
         }
     }
 
+    /// Reads from all sites whose shares of one snapshot's key hold now.
+    pub async fn read_epochs(&mut self, database: &DatabaseName, sequence: u64) {
+        let request = Request::Epochs { database: database.clone(), from_block: block_of(sequence), from_epoch: 0 };
+        let answers = join_all(self.links.values().map(|node| self.documents(*node, request.clone()))).await;
+        for bytes in answers.into_iter().flatten().flatten() {
+            // A certificate that does not verify changes nothing, whoever brought it.
+            let _unverified = self.catalog.learn(RecordKind::Epoch, &bytes);
+        }
+    }
+
     /// What the verified receipts of one snapshot promise.
     #[must_use]
     pub fn durability(&self, manifest: &Manifest) -> Durability {
-        let history = self.catalog.history(&manifest.database).into_iter();
-        let receipts = history.flat_map(|history| history.receipts(manifest.sequence)).map(Signed::document);
-        durability::assess(self.catalog.charter(), manifest, receipts)
+        let history = self.catalog.history(&manifest.database);
+        let receipts =
+            history.into_iter().flat_map(|history| history.receipts(manifest.sequence)).map(Signed::document);
+        durability::assess(self.catalog.charter(), manifest, history, receipts)
     }
 }
 

@@ -113,6 +113,7 @@ impl Config {
             Action::Publish { database: name }
             | Action::Restore { database: name }
             | Action::ReplaceWriter { database: name }
+            | Action::TurnCustodians { database: name }
             | Action::StealWriter { database: name, .. } => database(name),
             Action::CaptureOfficials { count, database: name, .. } => {
                 let bound = if self.asserted.secrecy { self.quorum.saturating_sub(1) } else { self.officials };

@@ -116,8 +116,7 @@ impl World<'_> {
     }
 
     /// Of every database the latest snapshot is restored. Where two histories are known, or the latest cannot be had,
-    /// officials must name a snapshot: the newest that home knew to be durable and the members can still give. (A site
-    /// that was replaced keeps its share of older snapshots and gives it to nobody: shares are not dealt anew yet.)
+    /// officials must name a snapshot: the newest that home knew to be durable and the members can still give.
     fn begin_last_restores(&mut self) {
         let mut last = BTreeSet::new();
         for database in self.config.databases.iter().map(|database| database.name.clone()).collect::<Vec<_>>() {

@@ -31,6 +31,10 @@ impl World<'_> {
             Action::Restore { database } => drop(self.restore(&database, Selector::Latest)),
             Action::Replace { site, by } => self.replace_site(&site, &by),
             Action::ReplaceWriter { database } => self.replace_writer(&database),
+            Action::TurnCustodians { database } => match self.cast.turn_custodians(&database) {
+                Ok(_newest) => self.adopt(),
+                Err(why) => self.trace(self.home_node(), &TraceEvent::Said(format!("the custodians stay: {why}"))),
+            },
             Action::CrashHome { down_ms } => {
                 self.crash_home();
                 self.queue.push(self.now.plus_ms(down_ms), Event::StartHome);
@@ -96,6 +100,7 @@ impl World<'_> {
             | Action::Restore { .. }
             | Action::Replace { .. }
             | Action::ReplaceWriter { .. }
+            | Action::TurnCustodians { .. }
             | Action::CrashHome { .. }
             | Action::LoseHome
             | Action::Copy { .. }

@@ -122,7 +122,7 @@ fn seal_shares(
     let seal_one = |(name, share): (&SiteName, &Share)| {
         let site = charter.site(name).ok_or_else(|| format!("no site {name}"))?;
         let key = SealingPublicKey::from_bytes(&site.sealing_key).map_err(|error| error.to_string())?;
-        let context = share_context(manifest, name);
+        let context = share_context(manifest, manifest.custody.epoch, name);
         let sealed = share.to_bytes().expose(|bytes| seal_to(&key, &context, bytes, stream.crypto()));
         Ok((name.clone(), sealed.map_err(|error| error.to_string())?))
     };

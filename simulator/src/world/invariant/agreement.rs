@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::document::{Charter, Manifest};
+use protocol::document::{Charter, Epoch, Manifest, Proposal};
 use protocol::identifier::DatabaseName;
 use protocol::machine::{Record, RecordKind};
 use protocol::signature::Signed;
@@ -12,6 +12,7 @@ use shard_codec::Digest;
 use super::durability::record_key;
 use super::liveness::members;
 use super::{Fact, Invariant, Scene};
+use crate::world::sim_site::SimSite;
 use crate::world::trace::NodeId;
 
 #[derive(Debug, Default)]
@@ -31,12 +32,17 @@ impl Invariant for Agreement {
             self.by_site.retain(|(site, _database, _sequence), _digest| *site != node);
         }
         let Fact::Synced(records) = fact else { return Ok(()) };
-        if scene.honest(node).is_none() {
-            return Ok(());
-        }
+        let Some(site) = scene.honest(node) else { return Ok(()) };
         for record in records {
             if record.kind == RecordKind::Charter {
                 check_charter(scene, record)?;
+            }
+            if record.kind == RecordKind::Epoch {
+                check_epoch(scene, site, &record.value)?;
+            }
+            if record.kind == RecordKind::Share {
+                // Certificates are few, and one that is on the disk already speaks of a share that comes now.
+                site.disk.records(RecordKind::Epoch).try_for_each(|(_key, bytes)| check_epoch(scene, site, bytes))?;
             }
             if record.kind == RecordKind::Manifest {
                 self.check_manifest(scene, node, record)?;
@@ -78,6 +84,30 @@ fn check_charter(scene: &Scene<'_>, record: &Record) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("charter version {version} holds here, which no quorum of officials signed"))
+}
+
+/// No block has two certified proposals of one epoch, or two halves of the state erase each other's shares; and who has a
+/// certificate has no older share any more.
+fn check_epoch(scene: &Scene<'_>, site: &SimSite, certificate: &[u8]) -> Result<(), String> {
+    let split = scene.chronicle.certified.iter().find(|(_place, proposals)| proposals.len() > 1);
+    if let Some(((database, block, epoch), _proposals)) = split {
+        return Err(format!("two proposals are certified for {database} block {block} epoch {epoch}"));
+    }
+    let Ok(epoch) = Epoch::decode(certificate) else { return Ok(()) }; // none stands by it any more
+    let scope = Proposal::decode(&epoch.proposal)?.scope;
+    let chapters = scene.chronicle.chapters.values().map(|chapter| chapter.signed.document());
+    let of_scope = chapters.filter(|manifest| {
+        let is_listed = scope.snapshots.iter().any(|(sequence, _sharing)| *sequence == manifest.sequence);
+        manifest.database == scope.database && is_listed
+    });
+    for manifest in of_scope {
+        let held = scene.opened.share(scene.chronicle, site, manifest);
+        if held.is_ok_and(|(custody, _share)| custody.epoch < scope.epoch) {
+            let (database, sequence, epoch) = (&scope.database, manifest.sequence, scope.epoch);
+            return Err(format!("the share of {database} {sequence} from before epoch {epoch} is still on the disk"));
+        }
+    }
+    Ok(())
 }
 
 impl Agreement {

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::contents::{ContentsRoot, root_context};
-use protocol::document::Manifest;
+use protocol::document::{Custody, Manifest, block_of};
 use protocol::identifier::DatabaseName;
 use protocol::machine::RecordKind;
+use protocol::resharing;
 use shard_codec::sealing::open_root;
 use shard_codec::secret_sharing::reconstruct;
 use shard_codec::{Digest, ShardIndex, Share, ShareIndex, UncheckedShard, VerifiedShard};
@@ -122,10 +123,41 @@ pub fn held_by<'a>(
     let weakest = live.iter().map(|stripe| (sound_shards(stripe), stripe.layout.parameters().data_shards()));
     let weakest = weakest.min_by_key(|(sound, needed)| sound.saturating_sub(*needed) + usize::from(sound >= needed));
     let (shards, data_shards) = weakest.unwrap_or((0, 0));
+    let (shares, threshold) = shares_of(scene, &sites, document);
+    Ok(Standing { shards, data_shards, shares, threshold })
+}
+
+/// The shares that are left, and how many are needed, of the epoch of which most are left over. What was certified counts as
+/// held by those who keep it ready, and take it up when they learn of the certificate.
+fn shares_of(scene: &Scene<'_>, sites: &[&SimSite], document: &Manifest) -> (usize, usize) {
     let key = share_key(document);
-    let keepers = sites.iter().filter(|site| site.disk.record(RecordKind::Share, &key).is_some());
-    let shares: BTreeSet<ShareIndex> = keepers.filter_map(|site| scene.chronicle.share_index(document, site)).collect();
-    Ok(Standing { shards, data_shards, shares: shares.len(), threshold: usize::from(document.custody.threshold) })
+    let keepers = || sites.iter().filter(|site| site.disk.record(RecordKind::Share, &key).is_some());
+    let dealt = usize::from(document.custody.threshold);
+    let place = (document.database.clone(), document.sequence);
+    if !scene.chronicle.epochs.contains_key(&place) {
+        let index = |site: &&SimSite| scene.chronicle.share_index(&document.custody, site);
+        return (keepers().filter_map(index).collect::<BTreeSet<ShareIndex>>().len(), dealt);
+    }
+    let mut by_epoch: BTreeMap<u64, BTreeSet<ShareIndex>> = BTreeMap::new();
+    for site in keepers() {
+        if let Ok((custody, share)) = scene.opened.share(scene.chronicle, site, document) {
+            by_epoch.entry(custody.epoch).or_default().insert(share.index());
+        }
+    }
+    let agreement = record_key(&document.database, block_of(document.sequence));
+    for site in sites {
+        let ready = site.disk.record(RecordKind::Agreement, &agreement).and_then(resharing::ready_for);
+        let of = scene.chronicle.custodies(document).find(|(proposal, _custody)| ready.is_some() && *proposal == ready);
+        if let Some((_proposal, custody)) = of {
+            let index = scene.chronicle.share_index(custody, site);
+            by_epoch.entry(custody.epoch).or_default().extend(index);
+        }
+    }
+    let counted = scene.chronicle.custodies(document).map(|(_proposal, custody)| {
+        let held = by_epoch.get(&custody.epoch).map_or(0, BTreeSet::len);
+        (held, usize::from(custody.threshold))
+    });
+    counted.max_by_key(|(held, threshold)| held + 256 - threshold).unwrap_or((0, dealt))
 }
 
 /// Key of the record that keeps a site's share.
@@ -159,12 +191,31 @@ pub fn open_from_disks(scene: &Scene<'_>, manifest: &Digest) -> Result<Digest, S
     let chapter = scene.chronicle.chapters.get(manifest).ok_or("nobody keeps the manifest")?;
     let document = chapter.signed.document();
     // A site and its successor have the same one.
-    let shares = scene.standing().filter_map(|site| scene.opened.share(site, document).ok());
-    let shares: BTreeMap<ShareIndex, Share> = shares.map(|share| (share.index(), share)).collect();
-    let shares: Vec<Share> = shares.into_values().collect();
-    let threshold = usize::from(document.custody.threshold);
-    let secret =
-        reconstruct(threshold, &shares, &document.custody.commitments()?).map_err(|error| error.to_string())?;
+    let mut by_epoch: BTreeMap<u64, (&Custody, BTreeMap<ShareIndex, Share>)> = BTreeMap::new();
+    for (custody, share) in scene.standing().filter_map(|site| scene.opened.share(scene.chronicle, site, document).ok())
+    {
+        by_epoch.entry(custody.epoch).or_insert_with(|| (custody, BTreeMap::new())).1.insert(share.index(), share);
+    }
+    // Certified, and not taken up yet by whoever has not heard of it.
+    let agreement = record_key(&document.database, block_of(document.sequence));
+    for (proposal, custody) in scene.chronicle.custodies(document) {
+        let Some((proposal, scope)) = proposal.and_then(|one| Some((one, scene.chronicle.scopes.get(&one)?))) else {
+            continue;
+        };
+        for site in scene.standing() {
+            let record = site.disk.record(RecordKind::Agreement, &agreement);
+            let ready = record.and_then(|record| resharing::ready_shares(record, proposal, scope, &site.keys));
+            let of_scope = scope.snapshots.iter().zip(ready.into_iter().flatten());
+            for (_snapshot, share) in of_scope.filter(|((sequence, _), _)| *sequence == document.sequence) {
+                let of_epoch = by_epoch.entry(custody.epoch).or_insert_with(|| (custody, BTreeMap::new()));
+                of_epoch.1.insert(share.index(), share);
+            }
+        }
+    }
+    let is_enough = |(custody, shares): &(&Custody, BTreeMap<_, _>)| shares.len() >= usize::from(custody.threshold);
+    let (custody, shares) = by_epoch.into_values().rev().find(is_enough).ok_or("too few shares of one epoch")?;
+    let (threshold, shares) = (usize::from(custody.threshold), shares.into_values().collect::<Vec<Share>>());
+    let secret = reconstruct(threshold, &shares, &custody.commitments()?).map_err(|error| error.to_string())?;
     let place = root_context(&document.state, &document.database, document.sequence);
     let root = open_root(&secret.snapshot_key(&place), &place, &document.sealed_root);
     let root = ContentsRoot::decode(&root.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;

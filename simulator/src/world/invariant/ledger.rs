@@ -11,7 +11,6 @@ use protocol::signature::Signed;
 use protocol::timestamp::Timestamp;
 use shard_codec::Digest;
 
-use super::durability::share_key;
 use super::repair::inventory_of;
 use super::{Fact, Invariant, Scene};
 use crate::world::sim_site::SimSite;
@@ -115,6 +114,7 @@ impl Ledger {
 /// # Errors
 /// Who lacks what, or who believes it.
 pub(super) fn is_whole<'a>(
+    scene: &Scene<'_>,
     members: &[&'a SimSite],
     databases: impl Iterator<Item = &'a DatabaseName>,
 ) -> Result<(), String> {
@@ -149,13 +149,14 @@ pub(super) fn is_whole<'a>(
                 }
             }
         }
-        check_shares(members, &by_name, database)?;
+        check_shares(scene, members, &by_name, database)?;
     }
     Ok(())
 }
 
 /// Nobody counts on a share that is not on its custodian's disk.
 fn check_shares(
+    scene: &Scene<'_>,
     members: &[&SimSite],
     by_name: &BTreeMap<&SiteName, &SimSite>,
     database: &DatabaseName,
@@ -164,11 +165,16 @@ fn check_shares(
         let (catalog, evidence) = (&process.machines.catalog, &process.machines.evidence);
         let Some(history) = catalog.history(database) else { continue };
         for manifest in history.manifests_from(1).map(Signed::document) {
-            let custodians = manifest.custody.holders(history.succession()).filter_map(|(name, _)| by_name.get(name));
+            let custody = history.custody_of(manifest);
+            let custodians = custody.holders(history.succession()).filter_map(|(name, _)| by_name.get(name));
             let mut believed =
                 custodians.filter(|site| claims_share(&site.keys.name, database, history, manifest.sequence, evidence));
-            let key = share_key(manifest);
-            if let Some(site) = believed.find(|site| site.disk.record(RecordKind::Share, &key).is_none()) {
+            // One of another epoch is not the one that is counted on.
+            let has_it = |site: &SimSite| {
+                let held = scene.opened.share(scene.chronicle, site, manifest);
+                held.is_ok_and(|(of, _share)| of.epoch == custody.epoch)
+            };
+            if let Some(site) = believed.find(|site| !has_it(site)) {
                 let (believer, name, sequence) = (&believer.keys.name, &site.keys.name, manifest.sequence);
                 return Err(format!(
                     "{believer} counts on the share of {name} for {database} {sequence}, which it lacks"

@@ -130,7 +130,7 @@ pub fn converged(scene: &Scene<'_>) -> Result<(), String> {
     }
     let members: Vec<&SimSite> = members(scene).collect();
     all_hear_of_releases(&members)?;
-    ledger::is_whole(&members, vouched.into_iter().filter(|name| !forked.contains(name)))
+    ledger::is_whole(scene, &members, vouched.into_iter().filter(|name| !forked.contains(name)))
 }
 
 fn difference(one: &Knowledge, other: &Knowledge) -> Option<&'static str> {

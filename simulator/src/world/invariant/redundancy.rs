@@ -64,11 +64,10 @@ impl Redundancy {
         if self.held.contains(&kept) {
             return Ok(());
         }
-        let index = scene.chronicle.share_index(document, site);
+        let (custody, share) = scene.opened.share(scene.chronicle, site, document)?;
+        let index = scene.chronicle.share_index(custody, site);
         let index = index.ok_or("of which it is no custodian")?;
-        let commitments = document.custody.commitments()?;
-        let share = scene.opened.share(site, document)?;
-        verify_share(&share, index, usize::from(document.custody.threshold), &commitments)
+        verify_share(&share, index, usize::from(custody.threshold), &custody.commitments()?)
             .map_err(|error| format!("that does not hold: {error}"))?;
         self.held.insert(kept);
         Ok(())

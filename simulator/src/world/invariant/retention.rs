@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use protocol::document::Receipt;
+use protocol::document::{Epoch, Proposal, Receipt, block_of};
 use protocol::identifier::DatabaseName;
 use protocol::machine::RecordKind;
 use protocol::signature::Signed;
 use shard_codec::Digest;
 
-use super::durability::share_key;
+use super::durability::{record_key, share_key};
 use super::{Fact, Invariant, Scene};
 use crate::world::sim_site::SimSite;
 use crate::world::trace::NodeId;
@@ -96,7 +96,16 @@ impl Retention {
             let Some(chapter) = scene.chronicle.chapters.get(manifest) else { continue };
             let document = chapter.signed.document();
             let what = format!("{} {}", document.database, document.sequence);
-            if promise.share && site.disk.record(RecordKind::Share, &share_key(document)).is_none() {
+            // Erased only by who has the certificate that others hold the shares of the next epoch.
+            let is_listed = |certificate: &[u8]| {
+                let epoch = Epoch::decode(certificate).and_then(|epoch| Proposal::decode(&epoch.proposal));
+                epoch.is_ok_and(|proposal| proposal.scope.snapshots.iter().any(|(one, _)| *one == document.sequence))
+            };
+            let block = record_key(&document.database, block_of(document.sequence));
+            let mut certificates = site.disk.records(RecordKind::Epoch).filter(|(key, _)| key.starts_with(&block));
+            let is_certified = certificates.any(|(_key, certificate)| is_listed(certificate));
+            let is_kept = site.disk.record(RecordKind::Share, &share_key(document)).is_some();
+            if promise.share && !is_kept && !is_certified {
                 return Err(format!("the share of {what} that was promised is gone"));
             }
             let mut shards = chapter.live.iter().filter_map(|live| scene.chronicle.shard_of(live, &site.keys.name));

@@ -10,6 +10,7 @@ use protocol::limits::PAGE_ENTRIES_MAX;
 use protocol::machine::Ticket;
 use protocol::release;
 use protocol::repair;
+use protocol::resharing;
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::access::{self, Caller};
 use protocol::wire::{Refusal, RefusalCode, Request, Response};
@@ -57,7 +58,7 @@ impl SimSite {
                 .or_else(|| self.help(now, (node, call, caller), &role, &request, out))
             {
                 Some(result) => result,
-                None => return self.handle_request(now, origin, caller, request, out),
+                None => return self.handle_request(now, origin, role, (caller, request), out),
             }
         } else {
             Err(Refusal::new(RefusalCode::NotAllowed, format!("{caller} may not ask this")))
@@ -203,8 +204,8 @@ impl SimSite {
         &mut self,
         now: Time,
         origin: Origin,
-        caller: PublicKey,
-        request: Request,
+        role: Caller,
+        (caller, request): (PublicKey, Request),
         out: &mut Vec<Effect>,
     ) {
         let ticket = TICKET;
@@ -222,6 +223,10 @@ impl SimSite {
                     process.asked = Some(Asked { order, database: database.clone(), sequence });
                 }
                 Input::Release(release::Input::Share { ticket, caller, order, database, sequence })
+            }
+            Request::Reshare(question) => {
+                let Caller::Site(caller) = role else { return };
+                Input::Resharing(resharing::Input::Asked { ticket, caller, question })
             }
             Request::Announce(announcement) => {
                 self.liar.iter_mut().for_each(|liar| liar.hears(&announcement));
@@ -241,6 +246,7 @@ impl SimSite {
             | Request::Evidence { .. }
             | Request::MissingShards { .. }
             | Request::ReleaseLog { .. }
+            | Request::Epochs { .. }
             | Request::Forks { .. }
             | Request::Summary { .. }
             | Request::ReceiptSpans { .. }
@@ -288,6 +294,7 @@ impl SimSite {
             | Response::Masks { .. }
             | Response::BlindedShares { .. }
             | Response::WrongMask { .. }
+            | Response::Reshared(_)
             | Response::Audited(_)
             | Response::Same
             | Response::Summary(_)

@@ -23,12 +23,14 @@ use crate::world::sim_network::{Call, Message, Owner};
 use crate::world::trace::NodeId;
 use crate::world::virtual_clock::Time;
 
-/// A challenge that waits for its answer.
+/// Questions to one site that wait for their answers at the most.
+const ASKING_MAX: usize = 64;
+
+/// A question that waits for its answer.
 #[derive(Debug)]
 pub(super) struct Asking {
-    number: u64,
     ticket: Ticket,
-    /// If it was one, and no step of a recovery of shares.
+    /// If it is one, and no step of what is done with shares.
     challenge: Option<Challenge>,
 }
 
@@ -89,7 +91,13 @@ impl SimSite {
         let number = self.number_of_call();
         let challenge = if let Request::Audit(challenge) = &request { Some(challenge.clone()) } else { None };
         if let Some(process) = &mut self.process {
-            process.asking.insert((to, challenge.is_some()), Asking { number, ticket, challenge });
+            process.asking.insert((to, number), Asking { ticket, challenge });
+            // What was never answered is forgotten in time.
+            let of_site = (to, 0)..=(to, u64::MAX);
+            while process.asking.range(of_site.clone()).count() > ASKING_MAX {
+                let oldest = process.asking.range(of_site.clone()).next().map(|(key, _asking)| *key);
+                oldest.into_iter().for_each(|key| drop(process.asking.remove(&key)));
+            }
         }
         let call = Call { owner: Owner::Peer(self.node), number };
         let caller = self.keys.identity.public();
@@ -98,10 +106,7 @@ impl SimSite {
 
     /// The question that a call was.
     pub(super) fn asked_by(&mut self, peer: NodeId, number: u64) -> Option<Asking> {
-        let asking = &mut self.process.as_mut()?.asking;
-        let is_it = |key: &(NodeId, bool)| asking.get(key).is_some_and(|asking| asking.number == number);
-        let key = [(peer, true), (peer, false)].into_iter().find(is_it)?;
-        asking.remove(&key)
+        self.process.as_mut()?.asking.remove(&(peer, number))
     }
 
     /// The answer to a question has come; a refusal proves nothing.

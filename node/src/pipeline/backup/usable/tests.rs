@@ -23,6 +23,7 @@ fn entry(sites: std::ops::Range<usize>, data_shards: u8) -> Database {
         stripe_bytes: 1 << 20,
         quota_bytes: 1 << 30,
         rpo_seconds: None,
+        refresh_days: None,
     }
 }
 

@@ -64,7 +64,7 @@ fn a_site_that_lost_its_disk_is_not_convicted_by_its_honesty() {
     }
     mesh.run(HOUR / 4);
     let (_, skip, fault) = tally(&mesh, 2, "reykjavik");
-    assert!(skip >= 5 && fault == 0, "asked and refused: {skip} {fault}");
+    assert!(skip >= 1 && fault == 0, "asked and refused, and not asked for it any more: {skip} {fault}");
     for index in [2, 5, 6] {
         assert!(!mesh.holders_at(index).contains("reykjavik"), "its inventory names what it lacks, at {index}");
     }

@@ -27,6 +27,7 @@ fn inventory(mesh: &Mesh, at: Timestamp, missing: u64) -> Announcement {
         sequence: 1,
         missing_stripes: NumberSet::covering([missing], 10),
         missing_shares: NumberSet::default(),
+        epochs: Vec::new(),
         at,
     };
     let keys = &mesh.state.sites[FLOODER].identity;

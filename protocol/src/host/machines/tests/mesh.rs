@@ -9,16 +9,18 @@ use shard_codec::{CodingParameters, Digest, Reference};
 
 use crate::audit::answer;
 use crate::catalog;
-use crate::document::{Challenge, MaskDealing, Stripe};
+use crate::document::{Ballot, Challenge, MaskDealing, Stripe};
 use crate::evidence::ShardName;
 use crate::fixture::{NOW, SITES, Snapshot, State, database, rng};
 use crate::host::{Input, Machines, Pace};
 use crate::ledger::{DatabaseLedger, assess};
 use crate::machine::{Announcement, Event, Output, Record, SiteKeys, Ticket};
 use crate::repair::{self, Job, Outcome, helper_read};
+use crate::resharing;
 use crate::share_recovery::help;
 use crate::signature::Signed;
 use crate::timestamp::Timestamp;
+use crate::wire::resharing::{Answer, Question};
 use crate::wire::{Refusal, RefusalCode, Request, Response};
 
 /// What a site does wrong.
@@ -30,6 +32,10 @@ pub(super) enum Lie {
     Silence,
     /// Seals nonsense to the other helpers as its masks, and signs it.
     WrongMasks,
+    /// Hands over other parts than it signed, when shares are given on.
+    WrongParts,
+    /// Says to every leader that another one leads, with the highest ballot there is.
+    Outvotes,
 }
 
 pub(super) struct Node {
@@ -50,6 +56,8 @@ pub(super) struct Mesh {
     /// All shards of every stripe, by number.
     pub(super) stripes: BTreeMap<u64, Vec<Vec<u8>>>,
     pub(super) rng: ChaCha20Rng,
+    /// Questions of resharing until the site that asks the next one crashes.
+    pub(super) crash_in: Option<usize>,
 }
 
 impl Mesh {
@@ -65,7 +73,7 @@ impl Mesh {
             records: BTreeMap::new(),
         };
         let nodes = (0..SITES.len()).map(node).collect();
-        Self { state, nodes, now: NOW, pace, stripes: BTreeMap::new(), rng: rng(5) }
+        Self { state, nodes, now: NOW, pace, stripes: BTreeMap::new(), rng: rng(5), crash_in: None }
     }
 
     /// Publishes a snapshot of `stripe_count` stripes at every site that is up; returns it.
@@ -168,6 +176,9 @@ impl Mesh {
         if let Request::Audit(challenge) = request {
             return self.answer_audit(target, challenge);
         }
+        if let Request::Reshare(question) = request {
+            return self.reshare(asker, target, question.as_ref().clone());
+        }
         if let Request::DealMasks { .. } | Request::BlindShares { .. } = request {
             return Some(self.help_with_shares(asker, target, request).unwrap_or_else(Response::Refused));
         }
@@ -219,6 +230,41 @@ impl Mesh {
         self.restart(index);
     }
 
+    /// What `target` answers to a step of resharing.
+    pub(super) fn reshare(&mut self, asker: usize, target: usize, question: Question) -> Option<Response> {
+        if self.crash_in == Some(0) {
+            (self.nodes[asker].is_up, self.crash_in) = (false, None);
+        }
+        if !self.nodes[asker].is_up || !self.nodes[target].is_up {
+            return None;
+        }
+        self.crash_in = self.crash_in.map(|left| left - 1);
+        if self.nodes[target].lie == Some(Lie::Outvotes) {
+            let leader = self.state.sites[target].name.clone();
+            return Some(Response::Reshared(Answer::Outvoted(Ballot { round: u64::MAX, leader })));
+        }
+        let caller = self.state.sites[asker].name.clone();
+        let input =
+            Input::Resharing(resharing::Input::Asked { ticket: Ticket(0), caller, question: Box::new(question) });
+        let keys = &self.state.sites[target];
+        let outputs = self.nodes[target].machines.handle(self.now, input, keys, &mut self.rng);
+        let (mut inputs, mut response) = (VecDeque::new(), None);
+        for output in outputs {
+            if let Output::Reply(_, reply) = output {
+                response = Some(reply.unwrap_or_else(Response::Refused));
+            } else {
+                self.carry_out(target, output, &mut inputs);
+            }
+        }
+        inputs.into_iter().for_each(|(index, input)| self.give(index, input));
+        if let (Some(Lie::WrongParts), Some(Response::Reshared(Answer::Part(part)))) =
+            (self.nodes[target].lie, &mut response)
+        {
+            part[1_130] ^= 1;
+        }
+        response
+    }
+
     fn answer_audit(&mut self, target: usize, challenge: &Challenge) -> Option<Response> {
         let (node, keys) = (&self.nodes[target], &self.state.sites[target]);
         let range = match answer::range_of(challenge, &node.machines.catalog, keys) {
@@ -235,7 +281,7 @@ impl Mesh {
                 }
             },
             Some(Lie::WrongBytes) => vec![0; 16_384],
-            Some(Lie::Silence | Lie::WrongMasks) => return None,
+            Some(Lie::Silence | Lie::WrongMasks | Lie::WrongParts | Lie::Outvotes) => return None,
         };
         let signed = answer::sign(self.now, challenge.clone(), proof, &node.machines.catalog, keys).unwrap();
         Some(Response::Audited(signed.encode().into()))
@@ -321,6 +367,11 @@ impl Mesh {
         head.shard_sites.iter().map(ToString::to_string).collect()
     }
 
+    /// The records on a site's disk.
+    pub(super) fn records(&self, index: usize) -> impl Iterator<Item = &Record> {
+        self.nodes[index].records.values()
+    }
+
     /// Brings documents from one site to another, as a round of questions would.
     pub(super) fn bring(&mut self, from: usize, to: usize) {
         let machines = &self.nodes[from].machines;
@@ -330,6 +381,7 @@ impl Mesh {
         for sequence in 1..=history.head_sequence() {
             all.extend(history.receipts(sequence).map(|receipt| Announcement::Receipt(receipt.encode().into())));
         }
+        all.extend(history.epochs().certificates_from(0, 0).map(|bytes| Announcement::Epoch(bytes.to_vec().into())));
         let encoded = |signed: &Signed<crate::document::Inventory>| Announcement::Inventory(signed.encode().into());
         all.extend(machines.evidence.inventories(&database()).map(encoded));
         all.into_iter().for_each(|one| self.give(to, Input::announced(None, one)));

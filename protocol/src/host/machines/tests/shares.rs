@@ -23,7 +23,7 @@ fn share_at(mesh: &Mesh, index: usize, sequence: u64) -> Option<Vec<u8>> {
     let history = mesh.nodes[index].machines.catalog.history(&database()).unwrap();
     let manifest = history.manifest(sequence).unwrap().document();
     let (sealed, keys) = (history.share(sequence)?, mesh.keys(index));
-    let share = open_share(manifest, &keys.name, sealed, keys).unwrap();
+    let share = open_share(manifest, 1, &keys.name, sealed, keys).unwrap();
     Some(share.to_bytes().expose(|bytes| bytes.to_vec()))
 }
 
@@ -82,7 +82,7 @@ fn a_site_that_was_away_gets_the_share_that_home_never_brought() {
     mesh.run(120);
     let manifest = snapshot.manifest.document();
     let history = mesh.nodes[BERN].machines.catalog.history(&database()).unwrap();
-    let share = open_share(manifest, &name("bern"), history.share(1).unwrap(), mesh.keys(BERN)).unwrap();
+    let share = open_share(manifest, 1, &name("bern"), history.share(1).unwrap(), mesh.keys(BERN)).unwrap();
     let (index, threshold) = (ShareIndex::new(5).unwrap(), usize::from(manifest.custody.threshold));
     verify_share(&share, index, threshold, &manifest.custody.commitments().unwrap()).unwrap();
     assert!(is_believed(&mesh, 0, 1));
