@@ -65,8 +65,6 @@ fn who_throws_away_and_says_nothing_gets_no_help() {
 
 #[test]
 fn who_throws_away_and_answers_is_convicted_by_its_own_word() {
-    for lie in ["wrong-bytes", "false-receipts"] {
-        let report = with(&format!(r#"lie = {{ site = "bern", lie = "{lie}", for_ms = 300000 }}"#));
-        assert!(times(&report, "a loss was proven") >= 4, "at each of the others");
-    }
+    let report = with(r#"lie = { site = "bern", lie = "wrong-bytes", for_ms = 300000 }"#);
+    assert!(times(&report, "a loss was proven") >= 4, "at each of the others");
 }

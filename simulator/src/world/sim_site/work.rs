@@ -196,9 +196,12 @@ impl SimSite {
             Ok(bytes) => self.liar.as_ref().map_or(bytes.clone(), |liar| liar.alter(now, bytes)),
             // Something must be said by who says that it holds all: made-up bytes.
             Err(_fault) if self.liar.as_ref().is_some_and(|liar| liar.hides(now)) => Bytes::from([]),
-            Err(_fault) => {
+            Err(fault) => {
                 self.found_missing(&challenge.root);
-                return Err(gone());
+                return Err(match fault {
+                    ReadFault::Absent => gone(),
+                    ReadFault::Rotten => Refusal::new(RefusalCode::Corrupt, "the shard has rotted"),
+                });
             }
         };
         self.answer_audit(now, origin, challenge, &bytes, out);

@@ -280,7 +280,14 @@ fn what_certifies_nothing_is_refused() {
         let bytes_each = 4 * 32;
         let (first, second) = proposal.commitments.split_at_mut(bytes_each);
         first.swap_with_slice(second);
-        Epoch { proposal: proposal.encode().into(), votes: good.votes.clone() }
+        // Threshold sites and more would have to sign that: then it would still be refused.
+        let digest = shard_codec::Digest::of(&proposal.encode());
+        let signed = resigned(&|vote| {
+            if let Said::Confirmed { proposal, .. } = &mut vote.said {
+                *proposal = digest;
+            }
+        });
+        Epoch { proposal: proposal.encode().into(), ..signed }
     };
     let signed_by_others = || {
         let again = votes.iter().map(|vote| {
@@ -334,20 +341,25 @@ pub(super) fn ask(mesh: &mut Mesh, asker: usize, target: usize, question: Questi
 fn a_dealer_deals_to_nobody_but_the_custodians_of_its_newest_charter() {
     let mut mesh = Mesh::new();
     publish(&mut mesh, 2);
-    amend(&mut mesh, |charter| charter.databases[0].custodians.reverse());
-    let history = mesh.nodes[1].machines.catalog.history(&database()).unwrap();
-    let entry = mesh.state.charter().databases[0].clone();
-    let good = ReshareScope {
-        state: mesh.state.chain.state(),
-        database: database(),
-        charter: mesh.state.chain.newest().digest(),
-        block: block_of(1),
-        epoch: 2,
-        threshold: entry.threshold,
-        custodians: entry.custodians,
-        dealers: vec![name("helsinki"), name("luxembourg"), name("tallinn")],
-        snapshots: (1..=2).map(|sequence| (sequence, history.sharing(sequence).unwrap())).collect(),
+    let scope = |mesh: &Mesh| {
+        let history = mesh.nodes[1].machines.catalog.history(&database()).unwrap();
+        let entry = mesh.state.charter().databases[0].clone();
+        ReshareScope {
+            state: mesh.state.chain.state(),
+            database: database(),
+            charter: mesh.state.chain.newest().digest(),
+            block: block_of(1),
+            epoch: 2,
+            threshold: entry.threshold,
+            custodians: entry.custodians,
+            dealers: vec![name("helsinki"), name("luxembourg"), name("tallinn")],
+            snapshots: (1..=2).map(|sequence| (sequence, history.sharing(sequence).unwrap())).collect(),
+        }
     };
+    let too_early = Question::Deal { scope: scope(&mesh) };
+    assert_eq!(ask(&mut mesh, 2, 1, too_early).unwrap_err(), RefusalCode::Behind, "nothing is due");
+    amend(&mut mesh, |charter| charter.databases[0].custodians.reverse());
+    let good = scope(&mesh);
     type Change = fn(&mut ReshareScope);
     let attacks: [(&str, RefusalCode, Change); 9] = [
         ("to one site", RefusalCode::Charter, |scope| scope.custodians.truncate(3)),
