@@ -247,6 +247,17 @@ fn a_custodian_that_was_away_gets_its_new_shares_later() {
     assert_eq!(mesh.ledger_at(2).head.unwrap().share_sites.len(), 7);
 }
 
+/// The same certificate with every vote changed, and signed anew by its site.
+fn resigned(mesh: &Mesh, good: &Epoch, change: &dyn Fn(&mut Vote)) -> Epoch {
+    let again = good.votes.iter().map(|vote| {
+        let mut vote = Signed::<Vote>::decode(vote).unwrap().document().clone();
+        change(&mut vote);
+        let keys = mesh.state.sites.iter().find(|keys| keys.name == vote.site).unwrap();
+        Signed::sign_new(vote, &keys.identity).unwrap().encode().into()
+    });
+    Epoch { proposal: good.proposal.clone(), votes: again.collect() }
+}
+
 /// A certificate, and what an enemy could make of it.
 #[test]
 fn what_certifies_nothing_is_refused() {
@@ -260,15 +271,7 @@ fn what_certifies_nothing_is_refused() {
     mesh.run(2 * MINUTE);
     let good = Epoch::decode(&certificates_at(&mesh, 1)[0]).unwrap();
     let votes: Vec<Signed<Vote>> = good.votes.iter().map(|vote| Signed::decode(vote).unwrap()).collect();
-    let resigned = |change: &dyn Fn(&mut Vote)| {
-        let again = votes.iter().map(|vote| {
-            let mut vote = vote.document().clone();
-            change(&mut vote);
-            let keys = mesh.state.sites.iter().find(|keys| keys.name == vote.site).unwrap();
-            Signed::sign_new(vote, &keys.identity).unwrap().encode().into()
-        });
-        Epoch { proposal: good.proposal.clone(), votes: again.collect() }
-    };
+    let resigned = |change: &dyn Fn(&mut Vote)| resigned(&mesh, &good, change);
     let without = |count: usize| Epoch { proposal: good.proposal.clone(), votes: good.votes[count..].to_vec() };
     let twice = || {
         let mut votes = good.votes.clone();
