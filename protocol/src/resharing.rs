@@ -2,9 +2,9 @@
 //! what was captured before is worth nothing beside what is captured later. Without home, without any key, and without
 //! anybody ever holding a secret.
 //!
-//! Snapshots change their epoch block by block. Any custodian may lead: it has the holders deal ([`dealing`]), makes a
-//! proposal of it, and brings the custodians to agree on it ([`leader`]); each keeps its new shares on disk before it
-//! votes ([`acceptor`]). The agreement is a single-decree Paxos with signed votes, as in PBFT: a promise to take no part
+//! Snapshots change their epoch block by block. Any custodian may lead: it has the holders deal (`dealing`), makes a
+//! proposal of it, and brings the custodians to agree on it (`leader`); each keeps its new shares on disk before it
+//! votes (`acceptor`). The agreement is a single-decree Paxos with signed votes, as in PBFT: a promise to take no part
 //! in lower ballots, acceptance by a quorum, confirmation by a quorum. The votes that confirm are the certificate
 //! ([`crate::document::Epoch`]); with it the old shares are erased, and not before: it also proves that enough custodians
 //! hold the new ones, whichever coalition is lost.
