@@ -88,12 +88,6 @@ impl Epochs {
         self.certificates.range((block, epoch)..).map(|(_key, held)| held.bytes.as_slice())
     }
 
-    /// How many snapshots have other shares than home dealt.
-    #[must_use]
-    pub fn snapshot_count(&self) -> usize {
-        self.custodies.len()
-    }
-
     pub(super) fn digest(&self) -> Digest {
         let held: Vec<(u64, u64, Digest)> =
             self.certificates.iter().map(|((block, epoch), held)| (*block, *epoch, held.proposal)).collect();
@@ -245,8 +239,10 @@ impl Catalog {
             let version = self.charters.iter().find(|version| version.digest() == named)?;
             Some(version.document().version)
         };
-        let dealt = scope.snapshots.iter().filter_map(|(sequence, _sharing)| of_manifest(sequence)).max();
-        dealt.unwrap_or(0).max(history.epochs().version(scope.block))
+        // Not of others in the block: certificates may come in any order.
+        let of_epoch = |sequence: &u64| history.epochs().of_snapshot(*sequence).map(|held| held.version);
+        let sequences = || scope.snapshots.iter().map(|(sequence, _sharing)| sequence);
+        sequences().filter_map(of_manifest).chain(sequences().filter_map(of_epoch)).max().unwrap_or(0)
     }
 }
 

@@ -30,9 +30,13 @@ struct Hand {
 }
 
 impl Hand {
-    /// Has three holders deal, and makes a proposal of it.
+    /// Has three holders deal their shares of the first snapshot, and makes a proposal of it.
     fn deal(mesh: &mut Mesh, round: u64, at: Timestamp) -> Self {
-        let instance = instance(mesh);
+        Self::deal_of(mesh, round, at, 1, 2)
+    }
+
+    fn deal_of(mesh: &mut Mesh, round: u64, at: Timestamp, sequence: u64, epoch: u64) -> Self {
+        let instance = Instance { epoch, ..instance(mesh) };
         let entry = mesh.state.charter().databases[0].clone();
         let history = mesh.nodes[1].machines.catalog.history(&database()).unwrap();
         let scope = ReshareScope {
@@ -40,13 +44,13 @@ impl Hand {
             database: database(),
             charter: instance.charter,
             block: 0,
-            epoch: 2,
+            epoch,
             threshold: entry.threshold,
             custodians: entry.custodians,
             dealers: DEALERS.iter().map(|index| name(SITES[*index].0)).collect(),
-            snapshots: vec![(1, history.sharing(1).unwrap())],
+            snapshots: vec![(sequence, history.sharing(sequence).unwrap())],
         };
-        let custody = history.manifest(1).unwrap().document().custody.clone();
+        let custody = history.manifest(sequence).unwrap().document().custody.clone();
         let mut dealings: Vec<ByteBuf> = Vec::new();
         for dealer in DEALERS {
             let Ok(Answer::Dealt(bytes)) = ask(mesh, LEADER, dealer, Question::Deal { scope: scope.clone() }) else {
@@ -265,6 +269,37 @@ fn custodians_of_the_past_certify_nothing() {
     assert_eq!(epoch_at(&mesh, 1, 1), 3);
     let after = share_at(&mesh, 2, 1).unwrap().to_bytes().expose(|bytes| bytes.to_vec());
     assert_eq!(before, after);
+}
+
+/// Two certificates of one block, under two charters, each of another snapshot: who was away hears of the later one first.
+#[test]
+fn certificates_come_in_any_order() {
+    let mut mesh = Mesh::new();
+    let first = publish(&mut mesh, 1).remove(0);
+    mesh.publish(Some(&first), 1);
+    mesh.nodes[0].is_up = false;
+    let mut certificates = Vec::new();
+    for (sequence, epoch) in [(1, 2), (2, 3)] {
+        amend(&mut mesh, |charter| charter.databases[0].custodians.rotate_left(1));
+        let charter = mesh.state.chain.newest().encode();
+        (1..SITES.len()).for_each(|index| {
+            mesh.give(index, Input::announced(None, Announcement::Charter(charter.clone().into())));
+        });
+        mesh.now = mesh.now.plus_ms(30_000);
+        let (now, at) = (mesh.now, round(&mesh));
+        let mut hand = Hand::deal_of(&mut mesh, at, now, sequence, epoch);
+        let (_accepts, certificate) = hand.certify(&mut mesh, &ALL);
+        spread(&mut mesh, &certificate);
+        certificates.push(certificate);
+    }
+    mesh.nodes[0].is_up = true;
+    for charter in mesh.state.chain.iter().map(Signed::encode).collect::<Vec<_>>() {
+        mesh.give(0, Input::announced(None, Announcement::Charter(charter.into())));
+    }
+    for certificate in certificates.into_iter().rev() {
+        mesh.give(0, Input::announced(None, Announcement::Epoch(certificate.into())));
+    }
+    assert_eq!((epoch_at(&mesh, 0, 1), epoch_at(&mesh, 0, 2)), (2, 3));
 }
 
 #[test]
