@@ -192,6 +192,9 @@ fn words(state: Digest, newest: &Signed<Charter>, signers: &[String]) -> String 
             let rpo = humantime::format_duration(std::time::Duration::from_secs(rpo));
             lines.push(format!("    a newest snapshot older than {rpo} is an alarm"));
         }
+        if let Some(days) = database.refresh_days {
+            lines.push(format!("    its shares are dealt anew every {days} days"));
+        }
     }
     lines.join("\n")
 }
