@@ -72,9 +72,5 @@ pub fn claims_share(
     }
     let epoch = history.epochs().newest(block_of(sequence));
     let covers = |said: &Inventory| said.sequence >= sequence && said.epoch_of(block_of(sequence)) == epoch;
-    let is_said = match history.agreed_sharing(sequence) {
-        Some((_at, holders)) => holders.contains(site),
-        None => history.receipt_of(site, sequence).is_some_and(|receipt| receipt.holds_share),
-    };
-    is_said || inventory.is_some_and(covers)
+    history.has_promised_share(site, sequence) || inventory.is_some_and(covers)
 }

@@ -31,7 +31,7 @@ use rand::CryptoRng;
 use shard_codec::{Digest, Share};
 
 use crate::catalog::Catalog;
-use crate::document::{Ballot, Instance, Proposal, ReshareScope, Said, Vote};
+use crate::document::{Ballot, Instance, ReshareScope, Said, Vote};
 use crate::evidence::Evidence;
 use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::{Event, Output, Record, RecordKind, SiteKeys, Ticket};
@@ -298,10 +298,7 @@ impl Resharing {
         outputs: &mut Vec<Output>,
     ) -> Result<Option<DatabaseName>, Refusal> {
         let Some((certified, changed)) = catalog.take_epoch(bytes, outputs)? else { return Ok(None) };
-        // As it was certified, with what is not of this site's branch.
-        let proposal = crate::document::Epoch::decode(bytes).and_then(|epoch| Proposal::decode(&epoch.proposal));
-        let proposal = proposal.map_err(|why| Refusal::new(RefusalCode::Share, why))?;
-        let scope = &proposal.scope;
+        let scope = &certified.proposal.scope;
         let block = (scope.database.clone(), scope.block);
         let of_epoch = self.acceptors.get(&block).filter(|acceptor| acceptor.epoch <= scope.epoch);
         if let Some(acceptor) = of_epoch {

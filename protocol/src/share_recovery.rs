@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use rand::CryptoRng;
 
-use crate::audit::schedule::below;
+use crate::audit::schedule::draw_sites;
 use crate::catalog::{Catalog, History};
 use crate::document::{Manifest, RecoveryScope, snapshots_max};
 use crate::evidence::Evidence;
@@ -293,13 +293,7 @@ fn plan(
             "{count} of {threshold} sites that are needed for snapshot {sequence} hold their share and are trusted"
         ));
     }
-    // Others each time: the work is spread, and one that fails in silence is not met for ever.
-    for last in (1..helpers.len()).rev() {
-        let other = usize::try_from(below(last as u64 + 1, rng)).unwrap_or(last);
-        helpers.swap(last, other);
-    }
-    helpers.truncate(threshold);
-    helpers.sort();
+    draw_sites(&mut helpers, threshold, rng);
     let same = |manifest: &&Manifest| {
         let other = history.custody_of(manifest);
         (other.threshold, &other.custodians) == (custody.threshold, &custody.custodians)

@@ -89,3 +89,14 @@ pub(crate) fn below(end: u64, rng: &mut impl CryptoRng) -> u64 {
     let wide = u128::from(rng.next_u64()) * u128::from(end);
     u64::try_from(wide >> 64).unwrap_or(0)
 }
+
+/// Leaves `count` of these sites, drawn at random and in the order of their names: others each time, so that the work is
+/// spread, and one that fails in silence is not met for ever.
+pub(crate) fn draw_sites(sites: &mut Vec<SiteName>, count: usize, rng: &mut impl CryptoRng) {
+    for last in (1..sites.len()).rev() {
+        let other = usize::try_from(below(last as u64 + 1, rng)).unwrap_or(last);
+        sites.swap(last, other);
+    }
+    sites.truncate(count);
+    sites.sort();
+}

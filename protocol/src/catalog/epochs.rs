@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shard_codec::Digest;
 
 use crate::catalog::{Catalog, History, history};
-use crate::document::{Certified, Custody, DEALT_EPOCH, Epoch, Manifest, Proposal, ReshareScope, block_of};
+use crate::document::{Certified, Custody, DEALT_EPOCH, Epoch, Manifest, ReshareScope, block_of};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::{Announcement, Event, Output, Record, RecordKind};
 use crate::timestamp::Timestamp;
@@ -94,33 +94,25 @@ impl Epochs {
         known("epochs", &held)
     }
 
-    /// Takes what was certified; the snapshots whose sharing it changes, and the certificates that nobody stands by any
+    /// Takes what was certified of `own` snapshots; those whose sharing it changes, and the certificates that nobody stands by any
     /// more.
-    fn take(&mut self, certified: &Certified, bytes: &[u8]) -> (BTreeSet<u64>, Vec<(u64, u64)>) {
+    fn take(&mut self, certified: &Certified, own: &BTreeSet<u64>, bytes: &[u8]) -> (BTreeSet<u64>, Vec<(u64, u64)>) {
         let scope = &certified.proposal.scope;
         let key = (scope.block, scope.epoch);
         let newest = self.newest.entry(scope.block).or_insert(DEALT_EPOCH);
         *newest = scope.epoch.max(*newest);
-        let bytes_each = usize::from(scope.threshold) * 32;
-        let commitments = certified.proposal.commitments.chunks_exact(bytes_each.max(1));
         let mut standing = BTreeSet::new();
-        for ((sequence, _sharing), commitments) in scope.snapshots.iter().zip(commitments) {
-            let before = self.custodies.get(sequence).map_or(DEALT_EPOCH, |custody| custody.epoch);
+        for (sequence, custody) in certified.proposal.custodies().filter(|(sequence, _custody)| own.contains(sequence))
+        {
+            let before = self.custodies.get(&sequence).map_or(DEALT_EPOCH, |custody| custody.epoch);
             if before >= scope.epoch {
                 continue;
             }
             if let Some(held) = self.certificates.get_mut(&(scope.block, before)) {
-                held.standing.remove(sequence);
+                held.standing.remove(&sequence);
             }
-            let custody = Custody {
-                epoch: scope.epoch,
-                threshold: scope.threshold,
-                custodians: scope.custodians.clone(),
-                commitments: commitments.to_vec(),
-                share_digests: Vec::new(),
-            };
-            self.custodies.insert(*sequence, custody);
-            standing.insert(*sequence);
+            self.custodies.insert(sequence, custody);
+            standing.insert(sequence);
         }
         let held = Held {
             bytes: bytes.to_vec(),
@@ -154,6 +146,16 @@ impl History {
         Some(agreed.map_or(manifest, |proposal| known("sharing", &(manifest, proposal))))
     }
 
+    /// Whether a site has promised to hold its share of the newest epoch: by a receipt of the one that home dealt, or by the
+    /// vote that confirmed a later one.
+    #[must_use]
+    pub fn has_promised_share(&self, site: &SiteName, sequence: u64) -> bool {
+        match self.agreed_sharing(sequence) {
+            Some((_at, holders)) => holders.contains(site),
+            None => self.receipt_of(site, sequence).is_some_and(|receipt| receipt.holds_share),
+        }
+    }
+
     /// When the sharing began, and who said then that he holds his share of it; `None` if it is the one home dealt.
     #[must_use]
     pub fn agreed_sharing(&self, sequence: u64) -> Option<(Timestamp, &BTreeSet<SiteName>)> {
@@ -180,7 +182,8 @@ impl Catalog {
         if self.databases.values().any(|history| history.epochs().holds(proposal)) {
             return Ok(None);
         }
-        let scope = Proposal::decode(&epoch.proposal).map_err(refuse)?.scope;
+        let certified = epoch.verify(&self.charters).map_err(refuse)?;
+        let scope = &certified.proposal.scope;
         if scope.state != self.state() {
             return Err(refuse("an epoch of another state".to_owned()));
         }
@@ -195,17 +198,16 @@ impl Catalog {
         if !scope.snapshots.iter().any(|(sequence, _)| epoch_of(history, *sequence) < scope.epoch) {
             return Ok(None); // newer ones stand in the place of all of it
         }
-        let mut certified = epoch.verify(&self.charters).map_err(refuse)?;
         // Who was put out has keys still, and a copy of every manifest: he decides nothing about what came after him.
-        if certified.version < self.oldest_version(history, &scope) {
+        if certified.version < self.oldest_version(history, scope) {
             return Err(refuse("an epoch that custodians of the past decided on".to_owned()));
         }
-        keep_own_secrets(history, &mut certified).ok_or_else(unknown)?;
-        let history = self.databases.get_mut(&scope.database).ok_or_else(unknown)?;
-        if certified.proposal.scope.snapshots.is_empty() {
+        let own = of_own_secrets(history, &certified).ok_or_else(unknown)?;
+        if own.is_empty() {
             return Err(refuse("the new shares are not of the secrets of these snapshots".to_owned()));
         }
-        let (changed, left) = history.epochs_mut().take(&certified, bytes);
+        let history = self.databases.get_mut(&scope.database).ok_or_else(unknown)?;
+        let (changed, left) = history.epochs_mut().take(&certified, &own, bytes);
         for (block, epoch) in left {
             outputs.push(Output::Persist(record(&scope.database, block, epoch, Vec::new())));
         }
@@ -246,21 +248,17 @@ impl Catalog {
     }
 }
 
-/// Leaves in a certificate what is of the secrets that home dealt: `C_0` is the same for ever. On the two branches of a fork
-/// a number has two secrets, and one of them is not meant. `None` if a snapshot is not known here yet.
-fn keep_own_secrets(history: &History, certified: &mut Certified) -> Option<()> {
-    let (scope, commitments) = (&mut certified.proposal.scope, &mut certified.proposal.commitments);
-    let bytes_each = usize::from(scope.threshold).max(1) * 32;
-    let (mut own, mut of_own) = (Vec::new(), Vec::new());
-    for ((sequence, sharing), new) in scope.snapshots.iter().zip(commitments.chunks_exact(bytes_each)) {
-        let manifest = history.manifest(*sequence)?.document();
-        if manifest.custody.commitments.first_chunk::<32>() == new.first_chunk::<32>() {
-            own.push((*sequence, *sharing));
-            of_own.extend_from_slice(new);
+/// The snapshots of a certificate that are of the secrets home dealt: `C_0` is the same for ever. On the two branches of a
+/// fork a number has two secrets, and one of them is not meant. `None` if a snapshot is not known here yet.
+fn of_own_secrets(history: &History, certified: &Certified) -> Option<BTreeSet<u64>> {
+    let mut own = BTreeSet::new();
+    for (sequence, custody) in certified.proposal.custodies() {
+        let dealt = &history.manifest(sequence)?.document().custody;
+        if dealt.commitments.first_chunk::<32>() == custody.commitments.first_chunk::<32>() {
+            own.insert(sequence);
         }
     }
-    (scope.snapshots, *commitments) = (own, of_own.into());
-    Some(())
+    Some(own)
 }
 
 fn record(database: &DatabaseName, block: u64, epoch: u64, value: Vec<u8>) -> Record {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use shard_codec::Digest;
 
 use crate::catalog::History;
-use crate::document::Epoch;
+use crate::document::{Epoch, Proposal};
 use crate::host::dialogue::Memory;
 use crate::host::{Brought, Machines};
 use crate::identifier::DatabaseName;
@@ -175,7 +175,8 @@ impl Round {
             (Step::Manifests(step), response) => step.take(machines, &mut self.memory, response),
             (Step::Epochs { from, count, .. }, Response::Documents(epochs)) => {
                 *count += epochs.len() as u64;
-                let last = epochs.last().and_then(|bytes| Epoch::decode(bytes).ok()?.place().ok());
+                let last = epochs.last().and_then(|bytes| Epoch::decode(bytes).ok()?.proposal().ok());
+                let last = last.map(|Proposal { scope, .. }| (scope.block, scope.epoch));
                 // Whoever does not go on is not asked on.
                 *from = last
                     .filter(|last| last >= from)

@@ -128,10 +128,7 @@ impl Repair {
             if declaration.has_looked { missing_shares(database, catalog, &keys.name) } else { BTreeSet::new() };
         let said_stripe = |number: u64| held.is_some_and(|said| said.missing_stripes.contains(number));
         let said_share = |sequence: u64| held.is_some_and(|said| said.missing_shares.contains(sequence));
-        let counted_on = |sequence: u64| match history.agreed_sharing(sequence) {
-            Some((_at, holders)) => holders.contains(&keys.name),
-            None => history.receipt_of(&keys.name, sequence).is_some_and(|receipt| receipt.holds_share),
-        };
+        let counted_on = |sequence: u64| history.has_promised_share(&keys.name, sequence);
         let is_loss = self.queue.of_database(database).any(|shard| {
             let stripe = history.kept_stripes().find(shard.stripe_number, shard.shard_index, &shard.root);
             let is_claimed =

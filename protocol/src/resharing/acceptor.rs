@@ -66,14 +66,19 @@ impl Acceptor {
         self.promised.as_ref() == Some(ballot)
     }
 
+    /// # Errors
+    /// The higher ballot that was promised.
+    fn check_promise(&self, ballot: &Ballot) -> Result<(), Ballot> {
+        let higher = self.promised.as_ref().filter(|promised| *promised > ballot);
+        higher.map_or(Ok(()), |promised| Err(promised.clone()))
+    }
+
     /// Promises to take no part in lower ballots.
     ///
     /// # Errors
     /// The ballot that was promised before, if this one is lower.
     pub(super) fn promise(&mut self, ballot: &Ballot) -> Result<(Said, Option<Lock>), Ballot> {
-        if let Some(promised) = self.promised.as_ref().filter(|promised| *promised > ballot) {
-            return Err(promised.clone());
-        }
+        self.check_promise(ballot)?;
         self.promised = Some(ballot.clone());
         let locked = self.locked.as_ref();
         Ok((Said::Promised { locked: locked.map(|locked| locked.at.clone()) }, locked.map(|l| l.lock.clone())))
@@ -85,9 +90,7 @@ impl Acceptor {
     /// # Errors
     /// The ballot that goes before, if a higher one was promised, or this one has another proposal here.
     pub(super) fn enter(&mut self, ballot: &Ballot, proposal: Digest, bound: Option<&LockedAt>) -> Result<(), Ballot> {
-        if let Some(promised) = self.promised.as_ref().filter(|promised| *promised > ballot) {
-            return Err(promised.clone());
-        }
+        self.check_promise(ballot)?;
         let taken = self.accepted.as_ref().is_some_and(|(taken, other)| taken == ballot && *other != proposal);
         let confirmed = self.locked.as_ref().map(|locked| &locked.at);
         let is_confirmed = confirmed.is_some_and(|at| at.ballot == *ballot && at.proposal != proposal);
@@ -116,9 +119,7 @@ impl Acceptor {
     /// # Errors
     /// A higher ballot was promised.
     pub(super) fn confirm(&mut self, at: LockedAt, lock: Lock) -> Result<Said, Ballot> {
-        if let Some(promised) = self.promised.as_ref().filter(|promised| **promised > at.ballot) {
-            return Err(promised.clone());
-        }
+        self.check_promise(&at.ballot)?;
         let proposal = at.proposal;
         self.promised = Some(at.ballot.clone());
         self.locked = Some(Locked { at, lock });

@@ -3,7 +3,7 @@
 use rand::CryptoRng;
 use shard_codec::Digest;
 
-use crate::audit::schedule::below;
+use crate::audit::schedule::draw_sites;
 use crate::catalog::{Catalog, History};
 use crate::document::{BLOCK_SNAPSHOTS, Custody, Database, Manifest, ReshareScope, block_of};
 use crate::evidence::Evidence;
@@ -83,13 +83,7 @@ pub(super) fn plan(
             );
             continue;
         }
-        // Others each time: one that fails in silence is not met for ever.
-        for last in (1..dealers.len()).rev() {
-            let other = usize::try_from(below(last as u64 + 1, rng)).unwrap_or(last);
-            dealers.swap(last, other);
-        }
-        dealers.truncate(threshold);
-        dealers.sort();
+        draw_sites(&mut dealers, threshold, rng);
         let same = |other: &Custody| (other.threshold, &other.custodians) == (custody.threshold, &custody.custodians);
         let chosen = in_block().filter(|manifest| {
             same(history.custody_of(manifest)) && dealers.iter().all(|site| has_share(site, manifest.sequence))

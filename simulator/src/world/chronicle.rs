@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::document::{
-    Custody, Epoch, LiveStripe, LiveStripes, Manifest, Proposal, ReleaseOrder, ReshareScope, Succession,
-};
+use protocol::document::{Custody, Epoch, LiveStripe, LiveStripes, Manifest, ReleaseOrder, ReshareScope, Succession};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::{Record, RecordKind};
 use protocol::signature::{PublicKey, Signed};
@@ -94,25 +92,17 @@ impl Chronicle {
 
     fn read_epoch(&mut self, certificate: &[u8]) {
         let Ok(epoch) = Epoch::decode(certificate) else { return };
-        let (Ok(proposal), digest) = (Proposal::decode(&epoch.proposal), Digest::of(&epoch.proposal)) else { return };
-        let scope = proposal.scope;
+        let (Ok(proposal), digest) = (epoch.proposal(), Digest::of(&epoch.proposal)) else { return };
+        let scope = &proposal.scope;
         let place = (scope.database.clone(), scope.block, scope.epoch);
         if !self.certified.entry(place).or_default().insert(digest) {
             return;
         }
-        self.scopes.insert(digest, scope.clone());
-        let commitments = proposal.commitments.chunks_exact(usize::from(scope.threshold).max(1) * 32);
-        for ((sequence, _sharing), commitments) in scope.snapshots.iter().zip(commitments) {
-            let custody = Custody {
-                epoch: scope.epoch,
-                threshold: scope.threshold,
-                custodians: scope.custodians.clone(),
-                commitments: commitments.to_vec(),
-                share_digests: Vec::new(),
-            };
-            let of_snapshot = self.epochs.entry((scope.database.clone(), *sequence)).or_default();
+        for (sequence, custody) in proposal.custodies() {
+            let of_snapshot = self.epochs.entry((scope.database.clone(), sequence)).or_default();
             of_snapshot.insert(scope.epoch, (digest, custody));
         }
+        self.scopes.insert(digest, proposal.scope);
     }
 
     /// The sharings of a snapshot's key, the newest first; the last is the one that home dealt.

@@ -9,7 +9,7 @@ use shard_codec::limits::SHARES_MAX;
 
 use super::{Instance, ReshareScope, Said, Vote};
 use crate::cbor;
-use crate::document::{Charter, CharterChain, Database};
+use crate::document::{Charter, CharterChain, Custody, Database};
 use crate::identifier::SiteName;
 use crate::limits::RESHARING_BYTES_MAX;
 use crate::placement::durability::shares_survive;
@@ -58,6 +58,17 @@ impl Proposal {
         }
         proposal.scope.read_commitments(&proposal.commitments)?;
         Ok(proposal)
+    }
+
+    /// The new sharing of each snapshot.
+    pub fn custodies(&self) -> impl Iterator<Item = (u64, Custody)> {
+        let ReshareScope { epoch, threshold, custodians, snapshots, .. } = &self.scope;
+        let commitments = self.commitments.chunks_exact(usize::from(*threshold).max(1) * 32);
+        snapshots.iter().zip(commitments).map(|((sequence, _sharing), commitments)| {
+            let (epoch, threshold, custodians) = (*epoch, *threshold, custodians.clone());
+            let commitments = commitments.to_vec();
+            (*sequence, Custody { epoch, threshold, custodians, commitments, share_digests: Vec::new() })
+        })
     }
 
     /// The charter version that names the custodians.
@@ -117,12 +128,12 @@ impl Epoch {
         if epoch.votes.len() > SHARES_MAX { Err("more votes than custodians".to_owned()) } else { Ok(epoch) }
     }
 
-    /// The block and the epoch that it says it is of.
+    /// The proposal, whether it is certified or not.
     ///
     /// # Errors
-    /// The proposal does not decode.
-    pub fn place(&self) -> Result<(u64, u64), String> {
-        Proposal::decode(&self.proposal).map(|proposal| (proposal.scope.block, proposal.scope.epoch))
+    /// It does not decode.
+    pub fn proposal(&self) -> Result<Proposal, String> {
+        Proposal::decode(&self.proposal)
     }
 
     /// Checks it, with the charter versions that it names. That the new shares are of the same secrets is seen by whoever
@@ -131,7 +142,7 @@ impl Epoch {
     /// # Errors
     /// It certifies nothing.
     pub fn verify(&self, charters: &CharterChain) -> Result<Certified, String> {
-        let proposal = Proposal::decode(&self.proposal)?;
+        let proposal = self.proposal()?;
         proposal.charter(charters)?;
         let digest = Digest::of(&self.proposal);
         let mut votes = Vec::new();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::document::{Charter, Epoch, Manifest, Proposal};
+use protocol::document::{Charter, Epoch, Manifest};
 use protocol::identifier::DatabaseName;
 use protocol::machine::{Record, RecordKind};
 use protocol::signature::Signed;
@@ -94,7 +94,7 @@ fn check_epoch(scene: &Scene<'_>, site: &SimSite, certificate: &[u8]) -> Result<
         return Err(format!("two proposals are certified for {database} block {block} epoch {epoch}"));
     }
     let Ok(epoch) = Epoch::decode(certificate) else { return Ok(()) }; // none stands by it any more
-    let scope = Proposal::decode(&epoch.proposal)?.scope;
+    let scope = epoch.proposal()?.scope;
     let chapters = scene.chronicle.chapters.values().map(|chapter| chapter.signed.document());
     let of_scope = chapters.filter(|manifest| {
         let is_listed = scope.snapshots.iter().any(|(sequence, _sharing)| *sequence == manifest.sequence);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::document::{Epoch, Proposal, Receipt, block_of};
+use protocol::document::{Epoch, Receipt, block_of};
 use protocol::identifier::DatabaseName;
 use protocol::machine::RecordKind;
 use protocol::signature::Signed;
@@ -98,7 +98,7 @@ impl Retention {
             let what = format!("{} {}", document.database, document.sequence);
             // Erased only by who has the certificate that others hold the shares of the next epoch.
             let is_listed = |certificate: &[u8]| {
-                let epoch = Epoch::decode(certificate).and_then(|epoch| Proposal::decode(&epoch.proposal));
+                let epoch = Epoch::decode(certificate).and_then(|epoch| epoch.proposal());
                 epoch.is_ok_and(|proposal| proposal.scope.snapshots.iter().any(|(one, _)| *one == document.sequence))
             };
             let block = record_key(&document.database, block_of(document.sequence));

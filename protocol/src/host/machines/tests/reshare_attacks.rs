@@ -9,7 +9,7 @@ use super::reshares::{MINUTE, amend, ask, assert_settled, epoch_at, instance, ot
 use crate::document::{Ballot, DEALT_EPOCH, Epoch, Instance, Proposal, ReshareScope, Said, ShareDealing, Vote};
 use crate::fixture::{SITES, database, name};
 use crate::host::Input;
-use crate::machine::{Announcement, RecordKind};
+use crate::machine::{Announcement, Event, RecordKind};
 use crate::signature::Signed;
 use crate::timestamp::Timestamp;
 use crate::wire::RefusalCode;
@@ -269,6 +269,22 @@ fn custodians_of_the_past_certify_nothing() {
     assert_eq!(epoch_at(&mesh, 1, 1), 3);
     let after = share_at(&mesh, 2, 1).unwrap().to_bytes().expose(|bytes| bytes.to_vec());
     assert_eq!(before, after);
+}
+
+/// The alarm that two epochs are certified is raised by votes, and not by whoever writes bytes.
+#[test]
+fn what_nobody_voted_for_raises_no_alarm() {
+    let mut mesh = started();
+    let (now, at) = (mesh.now, round(&mesh));
+    let mut hand = Hand::deal(&mut mesh, at, now);
+    let (_accepts, certificate) = hand.certify(&mut mesh, &ALL);
+    spread(&mut mesh, &certificate);
+    let genuine = Epoch::decode(&certificate).unwrap();
+    let other = Proposal { at: now.plus_ms(1), ..genuine.proposal().unwrap() };
+    spread(&mut mesh, &Epoch { proposal: other.encode().into(), votes: genuine.votes }.encode());
+    let is_alarm = |event: &Event| matches!(event, Event::EpochForked { .. });
+    assert!(!mesh.nodes.iter().any(|node| node.events.iter().any(is_alarm)));
+    assert_settled(&mesh, 1..=1);
 }
 
 /// Two certificates of one block, under two charters, each of another snapshot: who was away hears of the later one first.
