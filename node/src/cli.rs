@@ -14,9 +14,11 @@ mod order;
 mod output;
 mod pace;
 mod restore;
+mod retention_plan;
 mod scrub;
 mod site;
 mod snapshots;
+mod veto;
 pub(crate) mod watch;
 
 use std::path::PathBuf;

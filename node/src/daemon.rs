@@ -24,8 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use protocol::document::CharterChain;
-use protocol::host::Pace;
-use protocol::machine::SiteKeys;
+use protocol::host::{Input, Pace};
+use protocol::machine::{Announcement, SiteKeys};
 
 use crate::clock;
 use crate::heard::Heard;
@@ -36,6 +36,9 @@ use driver::{Driver, DriverError};
 pub use http::SOCKET as STATUS_SOCKET;
 #[cfg(feature = "test-hooks")]
 pub use lie::Lie;
+
+/// Between two times that a site tells what it was given by hand.
+const VETOES_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Why a site does not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +84,21 @@ pub struct SiteOptions {
     pub http: Option<std::net::SocketAddr>,
     /// How fresh the databases must be.
     pub expectations: Expectations,
+    /// Vetoes of officials, as they came by hand.
+    pub vetoes: Vec<Vec<u8>>,
     /// What the site does wrong, on purpose.
     #[cfg(feature = "test-hooks")]
     pub lie: Option<Lie>,
+}
+
+/// Vetoes that came by hand are told again and again: the charter that one names may still be on its way.
+async fn bring(driver: Driver, vetoes: Vec<Vec<u8>>) {
+    loop {
+        for veto in &vetoes {
+            driver.tell(Input::announced(None, Announcement::Veto(veto.clone().into()))).await;
+        }
+        tokio::time::sleep(VETOES_AGAIN).await;
+    }
 }
 
 /// A site that runs until it is dropped.
@@ -131,6 +146,7 @@ impl Site {
         tasks.spawn(server.run(mesh.accept()?));
         tasks.spawn(spread::run(driver.clone(), mesh.clone(), name, outlets.announcements, heard.clone()));
         tasks.spawn(work::run(driver.clone(), mesh.clone(), store.clone(), mesh_keys, outlets.work));
+        tasks.spawn(bring(driver.clone(), options.vetoes));
         tasks.spawn(driver.clone().keep_time());
         let watcher = http::Watcher {
             driver: driver.clone(),

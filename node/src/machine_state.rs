@@ -53,12 +53,28 @@ pub enum RecordKind {
     Epoch = 12,
     /// Where the site stands in the agreement on the next one.
     Agreement = 13,
+    /// The snapshots of a database that were let go.
+    Expiry = 14,
+    /// A moment by the clock of retention.
+    Retention = 15,
+    /// An official's veto.
+    Veto = 16,
 }
 
 impl RecordKind {
     /// Whether a record may take the place of an earlier one of the same key.
     const fn is_replaced(self) -> bool {
-        matches!(self, Self::Share | Self::Outbox | Self::Inventory | Self::AuditReport | Self::Epoch | Self::Agreement)
+        matches!(
+            self,
+            Self::Share
+                | Self::Outbox
+                | Self::Inventory
+                | Self::AuditReport
+                | Self::Epoch
+                | Self::Agreement
+                | Self::Expiry
+                | Self::Retention
+        )
     }
 }
 

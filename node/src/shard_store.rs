@@ -7,8 +7,8 @@
 //! DIR/shards/ab/<hex> shards, mode 0400; "ab" are the first two digits of the root
 //! ```
 //! A shard is *stored* when [`IncomingShard::commit`] has returned `Ok`; only then may a receipt be signed.
-//! The index says what the store claims to hold, the files say what it has. There is no removal here:
-//! that needs the retention rules, which live above.
+//! The index says what the store claims to hold, the files say what it has. What goes, and when, is decided by retention,
+//! which lives above; [`collect`] is how it goes.
 //!
 //! # After a crash
 //! `commit` takes these steps in this order; this is what is on disk if the machine stops after each:
@@ -58,6 +58,7 @@ use shard_codec::{Digest, ShardIndex};
 
 use crate::redb_file::RedbFileError;
 
+pub mod collect;
 pub mod damage;
 #[cfg(test)]
 mod fault;
@@ -196,6 +197,8 @@ struct Inner {
     /// Held over rename, fsync and index commit, and while a claim is withdrawn, so that the two never cross.
     committing: Mutex<()>,
     scrub: Mutex<ScrubProgress>,
+    /// Since when nothing refers to which shards, as in the index.
+    notes: Mutex<BTreeMap<Digest, u64>>,
     options: StoreOptions,
     incoming_count: AtomicU64,
     _lock: File,
@@ -206,6 +209,20 @@ struct Inner {
 impl Inner {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, BTreeMap<Digest, u64>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the store claims the shard; whoever is told so relies on it, and it is not removed for a while.
+    fn is_relied_on(&self, root: &Digest) -> Result<bool, RedbFileError> {
+        if self.notes().contains_key(root) {
+            let _committing = self.committing();
+            self.forget_notes(&[*root])?;
+            return Ok(self.claimed(root)?.is_some());
+        }
+        Ok(self.claimed(root)?.is_some())
     }
 
     fn committing(&self) -> MutexGuard<'_, ()> {
@@ -283,6 +300,19 @@ impl ShardStore {
     /// The index cannot be read.
     pub fn contains(&self, root: &Digest) -> Result<bool, RedbFileError> {
         Ok(self.inner.claimed(root)?.is_some())
+    }
+
+    /// As [`ShardStore::missing`], for one who relies from now on on what is here: that nothing refers to it is forgotten.
+    ///
+    /// # Errors
+    /// The index cannot be read or written.
+    pub fn rely_on(&self, roots: &[Digest]) -> Result<Vec<Digest>, RedbFileError> {
+        let is_noted = !self.inner.notes().is_empty();
+        let _committing = is_noted.then(|| self.inner.committing());
+        if is_noted {
+            self.inner.forget_notes(roots)?;
+        }
+        self.missing(roots)
     }
 
     /// Those of `roots` that the store does not claim, in their order.

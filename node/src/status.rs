@@ -7,6 +7,7 @@ pub mod agreements;
 pub mod alarms;
 pub mod handovers;
 pub mod metrics;
+mod retention;
 pub mod text;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::shard_store::ScrubProgress;
 pub use agreements::AgreementStatus;
 pub use alarms::{Alarm, Severity};
 pub use handovers::HandoverStatus;
+pub use retention::{PendingCharter, RetentionStatus};
 
 const MONTH_MS: u64 = 30 * 86_400_000;
 /// The loss that the audit's promise is shown for: one in a hundred of a site's shards,
@@ -136,6 +138,8 @@ pub struct DatabaseStatus {
     pub lost_stripe_count: usize,
     /// Snapshots whose keys are still to be shared anew, with the custodians of today.
     pub reshare_due_count: u64,
+    /// What is let go.
+    pub retention: RetentionStatus,
     /// Its writer signed two histories.
     pub is_forked: bool,
 }
@@ -304,6 +308,7 @@ fn of_database(database: &DatabaseName, sources: &Sources<'_>) -> DatabaseStatus
         short_stripe_count: stripes.short,
         lost_stripe_count: stripes.lost,
         reshare_due_count: due_count(&machines.catalog, database, Timestamp::from_unix_ms(sources.now_ms)),
+        retention: retention::of(database, machines),
         is_forked: history.is_some_and(|history| history.forks().next().is_some()),
     }
 }

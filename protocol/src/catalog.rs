@@ -5,6 +5,7 @@
 //! things ([`follow`]); only publishing ends in a receipt. Two manifests of one sequence number are kept as proof ([`fork`]) and shown, never resolved by guessing.
 
 mod epochs;
+mod expiry;
 pub mod follow;
 pub mod fork;
 mod history;
@@ -180,6 +181,9 @@ impl Catalog {
             }
             return Ok(());
         }
+        if record.kind == RecordKind::Expiry {
+            return self.replay_expiry(record);
+        }
         if record.kind == RecordKind::Epoch && record.value.is_empty() {
             return Ok(()); // no snapshot stands by it any more
         }
@@ -202,6 +206,9 @@ impl Catalog {
             RecordKind::Fork => self.take_fork(bytes, &mut ignored),
             RecordKind::Epoch => self.take_epoch(bytes, &mut ignored).map(|_taken| ()),
             RecordKind::Share
+            | RecordKind::Expiry
+            | RecordKind::Retention
+            | RecordKind::Veto
             | RecordKind::Agreement
             | RecordKind::Order
             | RecordKind::Notice

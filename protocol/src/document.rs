@@ -12,6 +12,7 @@ mod receipt;
 mod release_notice;
 mod release_order;
 mod resharing;
+mod veto;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,8 +21,8 @@ pub use audit_answer::{AuditAnswer, Challenge};
 pub use audit_report::{AuditReport, Tally};
 pub use card::{Bearer, Card};
 pub use charter::{
-    Agreement, Alliance, Charter, CharterChain, CharterError, DISTANCE_KM_MAX, Database, Official, Roles, Site,
-    SiteKind, SiteState, Succession,
+    Agreement, Alliance, Charter, CharterChain, CharterError, DISTANCE_KM_MAX, Database, Keep, Official, Period,
+    Retention, Roles, Site, SiteKind, SiteState, Span, Succession,
 };
 pub use inventory::Inventory;
 pub use join_request::JoinRequest;
@@ -34,6 +35,7 @@ pub use resharing::{
     BLOCK_SNAPSHOTS, Ballot, Certified, DEALT_EPOCH, Electorate, Epoch, Instance, LockedAt, Proposal, ReshareScope,
     Said, ShareDealing, Vote, block_of, quorum,
 };
+pub use veto::Veto;
 
 use crate::limits::TEXT_BYTES_MAX;
 

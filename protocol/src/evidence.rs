@@ -225,13 +225,16 @@ impl Evidence {
             RecordKind::Fault => {
                 let signed = decode::<AuditAnswer>(&record.value).map_err(|refusal| refusal.message)?;
                 let holder = holder_of(&ShardName::from(&signed.document().challenge), catalog);
-                if holder.is_some_and(|holder| *holder != signed.document().site) {
-                    return Ok(()); // it was succeeded since
+                if holder.is_none_or(|holder| *holder != signed.document().site) {
+                    return Ok(()); // it was succeeded since, or the snapshot was let go
                 }
                 self.take_fault(&record.value, catalog, &mut ignored)
             }
             RecordKind::Charter
             | RecordKind::Manifest
+            | RecordKind::Expiry
+            | RecordKind::Retention
+            | RecordKind::Veto
             | RecordKind::Epoch
             | RecordKind::Agreement
             | RecordKind::Share
@@ -256,12 +259,17 @@ impl Evidence {
             return;
         }
         self.charter_version = catalog.charter().version;
-        let succeeded = |(shard, fault): (&ShardName, &Fault)| {
-            let holder = holder_of(shard, catalog)?;
-            (*holder != fault.evidence.document().site).then(|| shard.clone())
+        self.drop_stale_faults(catalog);
+    }
+
+    /// Losses of shards that their site does not hold any more, by succession or because nobody is to hold them.
+    pub(crate) fn drop_stale_faults(&mut self, catalog: &Catalog) {
+        let is_stale = |shard: &ShardName, fault: &Fault| {
+            holder_of(shard, catalog).is_none_or(|holder| *holder != fault.evidence.document().site)
         };
-        let of_others: Vec<ShardName> = self.faults.iter().filter_map(succeeded).collect();
-        for shard in of_others {
+        let stale = self.faults.iter().filter(|(shard, fault)| is_stale(shard, fault));
+        let stale: Vec<ShardName> = stale.map(|(shard, _fault)| shard.clone()).collect();
+        for shard in stale {
             self.close_fault(&shard);
             if let Some(fault) = self.faults.remove(&shard) {
                 let of_site = (shard.database.clone(), fault.evidence.document().site.clone());

@@ -253,6 +253,7 @@ fn founding_charter(officials: &[Keypair], sites: &[SiteKeys], writer: &Keypair)
             quota_bytes: 1 << 40,
             rpo_seconds: Some(7_200),
             refresh_days: None,
+            retention: None,
         }],
     }
 }
@@ -354,6 +355,7 @@ impl<'a> RunningSite<'a> {
             other @ (Input::Evidence(_)
             | Input::Repair(_)
             | Input::Resharing(_)
+            | Input::Retention(_)
             | Input::Answered { .. }
             | Input::Tick) => {
                 let outputs = self.handle(NOW, other);
@@ -416,6 +418,8 @@ pub(crate) fn kinds(outputs: &[Output]) -> Vec<String> {
         Output::Reply(_, reply) => if reply.is_ok() { "reply" } else { "refuse" }.to_owned(),
         Output::Report(_) => "report".to_owned(),
         Output::Sweep { .. } => "sweep".to_owned(),
+        Output::ListShards { .. } => "list".to_owned(),
+        Output::Collect { .. } => "collect".to_owned(),
         Output::Ask { .. } => "ask".to_owned(),
         Output::Repair(_) => "repair".to_owned(),
     };

@@ -12,7 +12,9 @@ use crate::document::{Charter, Inventory, block_of};
 use crate::evidence::Evidence;
 use crate::identifier::{DatabaseName, SiteName};
 
+pub(crate) use coalitions::CoalitionSets;
 pub use coalitions::SmallestUnion;
+pub(crate) use snapshots::durable_snapshots;
 pub use snapshots::{DatabaseLedger, SnapshotLedger, StripeCounts, assess};
 
 /// Whether `site` says that it holds its shard of `stripe`: proven losses aside.

@@ -33,6 +33,7 @@ pub mod planted;
 pub mod release;
 pub mod repair;
 pub mod resharing;
+pub mod retention;
 pub mod share_recovery;
 pub mod signature;
 pub mod timestamp;

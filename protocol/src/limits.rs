@@ -33,8 +33,12 @@ pub const RECOVERY_SHARES_MAX: usize = 512;
 pub const RESHARING_THRESHOLD_MAX: usize = 64;
 /// A dealing, or a proposal, in bytes at the most: 32 snapshots, 64 commitments of 32 bytes, 255 custodians and their digests.
 pub const RESHARING_BYTES_MAX: usize = 128 << 10;
-/// Runs of numbers in an inventory at the most: two lists of them fit a document.
+/// Runs of numbers in an inventory at the most: three lists of them, and one of [`LET_GO_RUNS_MAX`], fit the document.
 pub const INVENTORY_RUNS_MAX: usize = 1_024;
+/// Runs of snapshots that a site says are let go at the most: eleven years in which one a day is kept.
+pub const LET_GO_RUNS_MAX: usize = PAGE_ENTRIES_MAX;
+/// An inventory in bytes at the most.
+pub const INVENTORY_BYTES_MAX: usize = 160 << 10;
 /// A sealed root in bytes at the most.
 pub const SEALED_ROOT_BYTES_MAX: usize = 256 << 10;
 /// A sealed share in bytes at the most (X-Wing encapsulation 1120, share 65, tag 16).

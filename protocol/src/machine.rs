@@ -8,6 +8,8 @@
 //!     for output in machine.handle(now, input, ..) {
 //!         Persist(record)      -> append durably; if that fails the process stops
 //!         CheckShards(..)      -> look into the shard store, come back with an input (Sweep: to the repair machine)
+//!         ListShards(..)       -> look into the shard store, come back to the machine of retention
+//!         Collect(..)          -> note and remove shards, before the next input
 //!         Ask(..), Repair(..)  -> begin it beside the loop, come back with an input when it has ended
 //!         Announce(document)   -> send to the other sites, again until they have it
 //!         Reply(ticket, ..)    -> answer the peer that is waiting
@@ -29,6 +31,7 @@ use crate::evidence::ShardName;
 use crate::identifier::{DatabaseName, SiteName};
 use crate::repair::Job;
 use crate::signature::Keypair;
+use crate::timestamp::Timestamp;
 use crate::wire::{Refusal, Request, Response};
 
 /// What makes a site this site.
@@ -53,6 +56,8 @@ pub enum RecordKind {
     Charter,
     /// A manifest.
     Manifest,
+    /// The snapshots of a database that were let go, by all or by this site; the next set replaces it.
+    Expiry,
     /// This site's sealed share of one snapshot; the one of the next epoch replaces it, and an empty one erases it.
     Share,
     /// The certificate of an epoch of a block of snapshots; an empty one says that newer ones stand in its place.
@@ -61,6 +66,10 @@ pub enum RecordKind {
     Agreement,
     /// A receipt of any site.
     Receipt,
+    /// A moment by this site's clock of retention: what it says, or when a charter was taken up.
+    Retention,
+    /// An official's veto against what a charter lets go.
+    Veto,
     /// An accepted release order.
     Order,
     /// A release notice of any site.
@@ -77,9 +86,11 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// The order in which kinds are put back: each refers only to those before it.
-    pub const REPLAY_ORDER: [Self; 12] = [
+    pub const REPLAY_ORDER: [Self; 15] = [
         Self::Charter,
+        Self::Retention,
         Self::Manifest,
+        Self::Expiry,
         Self::Epoch,
         Self::Share,
         Self::Agreement,
@@ -87,6 +98,7 @@ impl RecordKind {
         Self::Fork,
         Self::Order,
         Self::Notice,
+        Self::Veto,
         Self::Inventory,
         Self::AuditReport,
         Self::Fault,
@@ -95,7 +107,16 @@ impl RecordKind {
     /// Whether a record may take the place of an earlier one of the same key.
     #[must_use]
     pub const fn is_replaced(self) -> bool {
-        matches!(self, Self::Share | Self::Epoch | Self::Agreement | Self::Inventory | Self::AuditReport)
+        matches!(
+            self,
+            Self::Share
+                | Self::Expiry
+                | Self::Retention
+                | Self::Epoch
+                | Self::Agreement
+                | Self::Inventory
+                | Self::AuditReport
+        )
     }
 }
 
@@ -124,6 +145,8 @@ pub enum Announcement {
     Order(serde_bytes::ByteBuf),
     /// A release notice.
     Notice(serde_bytes::ByteBuf),
+    /// An official's veto against what a charter lets go.
+    Veto(serde_bytes::ByteBuf),
     /// Two manifests of one sequence number.
     Fork(serde_bytes::ByteBuf),
     /// The certificate of an epoch.
@@ -154,6 +177,27 @@ pub enum Output {
         ticket: Ticket,
         /// Roots of the shards.
         roots: Vec<Digest>,
+    },
+    /// List shards of the store in the order of their roots, and come back to the machine of retention.
+    ListShards {
+        /// To come back with.
+        ticket: Ticket,
+        /// The last one of the page before.
+        after: Option<Digest>,
+        /// At the most.
+        limit: usize,
+    },
+    /// Before anything else is handled: forget that it was noted of the `referenced`; note the moment `at` of each of the
+    /// `unreferenced` that has none; and remove those that were noted `grace_ms` before `at` and not put again since.
+    Collect {
+        /// What nothing refers to.
+        unreferenced: Vec<Digest>,
+        /// What something refers to.
+        referenced: Vec<Digest>,
+        /// By the clock of retention.
+        at: Timestamp,
+        /// In milliseconds.
+        grace_ms: u64,
     },
     /// Ask a site, and come back to the machine that asked with the answer, or with none if there is none in good time.
     Ask {
@@ -297,6 +341,18 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// Snapshots that the sites have let go are discarded here.
+    Discarded {
+        /// Of which database.
+        database: DatabaseName,
+        /// How many.
+        count: u64,
+    },
+    /// An official has vetoed what a charter lets go.
+    Vetoed {
+        /// The charter version.
+        version: u64,
+    },
     /// This site has said what it lacks.
     Declared {
         /// Of which database.
@@ -357,6 +413,12 @@ impl fmt::Display for Event {
             }
             Self::ReshareFailed { database, block, why } => {
                 write!(f, "shares of {database} (block {block}) are not given on yet, will try again: {why}")
+            }
+            Self::Discarded { database, count } => {
+                write!(f, "{count} snapshots of {database} have reached the end of retention")
+            }
+            Self::Vetoed { version } => {
+                write!(f, "ALARM: an official vetoes what charter version {version} lets go: nothing goes by it")
             }
             Self::Declared { database, stripes: 0, shares: 0 } => write!(f, "all of {database} is held here again"),
             Self::Declared { database, stripes, shares } => {

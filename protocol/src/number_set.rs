@@ -90,6 +90,88 @@ impl NumberSet {
         self.0.iter().fold(0, |sum, run| sum.saturating_add(run.count))
     }
 
+    /// Whether every number from `first` to the one before `end` is in it.
+    #[must_use]
+    pub fn covers(&self, first: u64, end: u64) -> bool {
+        let after = self.0.partition_point(|run| run.first <= first);
+        let run = after.checked_sub(1).and_then(|at| self.0.get(at));
+        first >= end || run.is_some_and(|run| run.end() >= end)
+    }
+
+    /// The numbers of both.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut sorted: Vec<Run> = self.0.iter().chain(&other.0).copied().collect();
+        sorted.sort_unstable_by_key(|run| run.first);
+        let mut runs: Vec<Run> = Vec::new();
+        for run in sorted {
+            match runs.last_mut() {
+                Some(last) if run.first <= last.end() => last.count = last.end().max(run.end()) - last.first,
+                _ => runs.push(run),
+            }
+        }
+        Self(runs)
+    }
+
+    /// The numbers that are not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut runs = Vec::new();
+        for run in &self.0 {
+            let mut first = run.first;
+            let from = other.0.partition_point(|taken| taken.end() <= first);
+            for taken in other.0.iter().skip(from).take_while(|taken| taken.first < run.end()) {
+                if first < taken.first {
+                    runs.push(Run { first, count: taken.first - first });
+                }
+                first = taken.end();
+            }
+            if first < run.end() {
+                runs.push(Run { first, count: run.end() - first });
+            }
+        }
+        Self(runs)
+    }
+
+    /// The numbers that are also in `other`.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.without(&self.without(other))
+    }
+
+    /// Its last runs, `runs_max` at the most.
+    #[must_use]
+    pub fn last_runs(&self, runs_max: usize) -> Self {
+        Self(self.0.get(self.0.len().saturating_sub(runs_max)..).unwrap_or_default().to_vec())
+    }
+
+    /// First and count of every run, 8 bytes each, big-endian.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|run| [run.first.to_be_bytes(), run.count.to_be_bytes()]).flatten().collect()
+    }
+
+    /// The set of [`NumberSet::to_bytes`].
+    ///
+    /// # Errors
+    /// Not the bytes of a set.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let (runs, rest) = bytes.as_chunks::<16>();
+        let number = |eight: &[u8]| eight.try_into().map_or(0, u64::from_be_bytes);
+        let run = |run: &[u8; 16]| Run { first: number(&run[..8]), count: number(&run[8..]) };
+        let set = Self(runs.iter().map(run).collect());
+        if !rest.is_empty() {
+            return Err("not whole runs of numbers".to_owned());
+        }
+        set.check(usize::MAX).map(|()| set)
+    }
+
+    /// One run; nothing if `count` is 0.
+    #[must_use]
+    pub fn of_run(first: u64, count: u64) -> Self {
+        Self(if count == 0 { Vec::new() } else { vec![Run { first, count }] })
+    }
+
     /// The runs, in order.
     #[must_use]
     pub fn runs(&self) -> &[Run] {
@@ -139,6 +221,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sets_of_runs_are_sets(a: std::collections::BTreeSet<u8>, b: std::collections::BTreeSet<u8>, from: u8, end: u8) {
+            let runs = |numbers: Vec<u8>| NumberSet::covering(numbers.into_iter().map(u64::from), usize::MAX);
+            let (of_a, of_b) = (runs(a.iter().copied().collect()), runs(b.iter().copied().collect()));
+            prop_assert_eq!(of_a.union(&of_b), runs(a.union(&b).copied().collect()));
+            prop_assert_eq!(of_a.without(&of_b), runs(a.difference(&b).copied().collect()));
+            prop_assert_eq!(of_a.intersection(&of_b), runs(a.intersection(&b).copied().collect()));
+            prop_assert_eq!(NumberSet::from_bytes(&of_a.to_bytes()), Ok(of_a.clone()));
+            prop_assert_eq!(of_a.covers(from.into(), end.into()), (from..end).all(|number| a.contains(&number)));
+        }
+
         #[test]
         fn nothing_given_is_left_out(numbers: std::collections::BTreeSet<u8>, runs_max in 1_usize..6) {
             let set = NumberSet::covering(numbers.iter().copied().map(u64::from), runs_max);

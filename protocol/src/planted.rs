@@ -43,6 +43,10 @@ pub enum Bug {
     EpochByMinority,
     /// Shares of an epoch that is past are not erased.
     OldSharesKept,
+    /// One site's word lets snapshots go.
+    ExpiryByOneSite,
+    /// Shards are collected that a snapshot kept here refers to.
+    CollectReferenced,
 }
 
 thread_local! {

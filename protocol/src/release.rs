@@ -5,6 +5,7 @@
 //! a set, whatever the order in which each learned of it (`known`).
 
 mod known;
+mod veto;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -14,7 +15,7 @@ use shard_codec::share_sealing::{SealingPublicKey, seal_to};
 
 use crate::catalog::publish::{open_share, share_context};
 use crate::catalog::{Catalog, History};
-use crate::document::{Manifest, ReleaseNotice, ReleaseOrder, Selector};
+use crate::document::{Manifest, ReleaseNotice, ReleaseOrder, Selector, Veto};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
 use crate::placement::durability;
@@ -62,6 +63,13 @@ pub enum Input {
         /// The envelope.
         bytes: Vec<u8>,
     },
+    /// Somebody brings an official's veto against what a charter lets go.
+    Veto {
+        /// Who waits.
+        ticket: Option<Ticket>,
+        /// The envelope.
+        bytes: Vec<u8>,
+    },
 }
 
 /// One line of the log.
@@ -71,6 +79,8 @@ pub enum LogEntry {
     Order(Signed<ReleaseOrder>),
     /// A share that a site released.
     Notice(Signed<ReleaseNotice>),
+    /// An official's veto.
+    Veto(Signed<Veto>),
 }
 
 /// The machine.
@@ -84,6 +94,8 @@ pub struct Release {
     /// Orders whose recipient may read: a quorum of the charter that held when they came signed them.
     admitting: BTreeSet<Digest>,
     noticed: BTreeSet<Released>,
+    /// Charters that a veto of the log names.
+    vetoed: BTreeSet<Digest>,
     /// Digest of each envelope of the log: every site brings every one of them again and again, and what is here already
     /// is not worth decoding, still less verifying.
     envelopes: BTreeSet<Digest>,
@@ -153,6 +165,7 @@ impl Release {
             }
             Input::Order { ticket, bytes } => (ticket, self.take_order(&bytes, None, catalog, &mut outputs)),
             Input::Notice { ticket, bytes } => (ticket, self.take_notice(&bytes, None, catalog, &mut outputs)),
+            Input::Veto { ticket, bytes } => (ticket, self.take_veto(&bytes, None, catalog, &mut outputs)),
         };
         if let Err(refusal) = &result {
             outputs.push(Output::Report(Event::Refused { reason: refusal.message.clone() }));
@@ -174,8 +187,11 @@ impl Release {
         let result = match record.kind {
             RecordKind::Order => self.take_order(&record.value, position, catalog, &mut ignored),
             RecordKind::Notice => self.take_notice(&record.value, position, catalog, &mut ignored),
+            RecordKind::Veto => self.take_veto(&record.value, position, catalog, &mut ignored),
             RecordKind::Charter
             | RecordKind::Manifest
+            | RecordKind::Expiry
+            | RecordKind::Retention
             | RecordKind::Epoch
             | RecordKind::Agreement
             | RecordKind::Share
@@ -297,8 +313,7 @@ impl Release {
         let history = catalog.history(database).ok_or_else(|| not_found(format!("no snapshot of {database} here")))?;
         check_selector(order.selector, catalog, history, sequence)?;
         let manifest = history.manifest(sequence).ok_or_else(|| not_found(format!("no snapshot {sequence} here")))?;
-        let sealed =
-            history.share(sequence).ok_or_else(|| not_found(format!("no share of snapshot {sequence} here")))?;
+        let sealed = history.share(sequence).ok_or_else(|| not_found(no_share(history, sequence)))?;
         let internal = |why: String| Refusal::new(RefusalCode::Internal, why);
         let epoch = history.custody_of(manifest.document()).epoch;
         let share = open_share(manifest.document(), epoch, &keys.name, sealed, keys).map_err(internal)?;
@@ -367,6 +382,13 @@ impl Release {
         outputs.push(Output::Announce(Announcement::Notice(value.into())));
         outputs.push(Output::Report(Event::ShareReleased { order, database, sequence, site }));
     }
+}
+
+fn no_share(history: &History, sequence: u64) -> String {
+    if history.is_discarded(sequence) {
+        return format!("snapshot {sequence} has reached the end of its retention: its shares are erased");
+    }
+    format!("no share of snapshot {sequence} here")
 }
 
 struct ShareRequest {

@@ -21,6 +21,7 @@ use crate::identifier::{DatabaseName, SiteName};
 use crate::ledger::holders;
 use crate::limits::PAGE_ENTRIES_MAX;
 use crate::machine::{Event, Output, SiteKeys, Ticket};
+use crate::retention::Retention;
 use crate::timestamp::Timestamp;
 use crate::wire::{Refusal, RefusalCode};
 use declare::Declaration;
@@ -199,12 +200,23 @@ impl Repair {
     /// Whether the whole store was looked through since the start.
     #[must_use]
     pub fn has_looked(&self, catalog: &Catalog) -> bool {
-        catalog.histories().all(|(database, history)| self.sweep.has_seen(database, history.kept_stripes().len()))
+        catalog.histories().all(|(database, history)| self.sweep.has_seen(database, history.kept_stripes().positions()))
     }
 
     /// The store may have changed behind the machine's back: it is looked through again at the next tick.
     pub fn look_again(&mut self) {
         self.sweep.again();
+    }
+
+    /// Snapshots of a database were let go: what only they refer to is not lacking any more.
+    pub(crate) fn let_go(&mut self, database: &DatabaseName, catalog: &Catalog) {
+        let kept = catalog.history(database).map(crate::catalog::History::kept_stripes);
+        let is_kept = |shard: &ShardName| {
+            kept.is_some_and(|kept| kept.find(shard.stripe_number, shard.shard_index, &shard.root).is_some())
+        };
+        let gone: Vec<ShardName> = self.queue.of_database(database).filter(|shard| !is_kept(shard)).cloned().collect();
+        gone.iter().for_each(|shard| self.queue.remove(shard));
+        self.declarations.entry(database.clone()).or_default().look();
     }
 
     /// Shares have come: what this site says that it lacks is held against what is here.
@@ -213,7 +225,14 @@ impl Repair {
     }
 
     /// Time has passed. The host calls it every second or so; it costs little when nothing is lacking.
-    pub fn tick(&mut self, now: Timestamp, catalog: &Catalog, evidence: &mut Evidence, keys: &SiteKeys) -> Vec<Output> {
+    pub fn tick(
+        &mut self,
+        now: Timestamp,
+        catalog: &Catalog,
+        evidence: &mut Evidence,
+        retention: &Retention,
+        keys: &SiteKeys,
+    ) -> Vec<Output> {
         let mut outputs = Vec::new();
         self.sweep.tick(now, self.options.sweep_interval_ms, catalog, &keys.name, &mut outputs);
         self.acquit(catalog, evidence, &keys.name);
@@ -221,7 +240,7 @@ impl Repair {
             self.ranked_at = evidence.changes();
             self.hurry(now, catalog, evidence, keys);
         }
-        self.declare(now, catalog, evidence, keys, &mut outputs);
+        self.declare(now, catalog, evidence, retention, keys, &mut outputs);
         self.busy = if self.queue.is_empty() { None } else { self.busy.or(Some((now, self.totals.mended_count))) };
         self.begin(now, catalog, evidence, keys, &mut outputs);
         outputs
@@ -258,6 +277,7 @@ impl Repair {
         input: Input,
         catalog: &Catalog,
         evidence: &mut Evidence,
+        retention: &Retention,
         keys: &SiteKeys,
     ) -> Vec<Output> {
         let mut outputs = Vec::new();
@@ -274,7 +294,7 @@ impl Repair {
                 self.ended(now, &shard, outcome, &mut outputs);
             }
         }
-        self.declare(now, catalog, evidence, keys, &mut outputs);
+        self.declare(now, catalog, evidence, retention, keys, &mut outputs);
         // At once, not with the next second: what is lacking was just told.
         self.begin(now, catalog, evidence, keys, &mut outputs);
         outputs
@@ -313,7 +333,7 @@ impl Repair {
     fn acquit(&self, catalog: &Catalog, evidence: &mut Evidence, me: &SiteName) {
         let is_held = |shard: &ShardName| {
             let history = catalog.history(&shard.database);
-            let count = history.map_or(0, |history| history.kept_stripes().len());
+            let count = history.map_or(0, |history| history.kept_stripes().positions());
             self.sweep.has_seen(&shard.database, count) && !self.queue.contains(shard)
         };
         let of_me = evidence.faults().filter(|(_shard, fault)| fault.is_open && fault.evidence.document().site == *me);

@@ -249,7 +249,7 @@ pub(crate) fn missing_from<'a>(
     from: u64,
     me: &'a SiteName,
 ) -> impl Iterator<Item = &'a Manifest> {
-    let manifests = history.manifests_from(from).map(Signed::document);
+    let manifests = history.retained_from(from).map(Signed::document);
     manifests.filter(move |manifest| {
         let is_due = history.custody_of(manifest).index_due_at(me, history.succession()).is_some();
         is_due && history.share(manifest.sequence).is_none()

@@ -29,18 +29,27 @@ impl Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    /// `2026-11-22T17:30:00Z`; the civil-calendar arithmetic is Howard Hinnant's `civil_from_days`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / 1_000;
-        let (days, of_day) = (seconds / 86_400 + 719_468, seconds % 86_400);
+impl Timestamp {
+    /// Year, month and day in UTC, by Howard Hinnant's `civil_from_days`.
+    #[must_use]
+    pub const fn date(self) -> (u64, u64, u64) {
+        let days = self.0 / 86_400_000 + 719_468;
         let era_day = days % 146_097;
         let era_year = (era_day - era_day / 1_460 + era_day / 36_524 - era_day / 146_096) / 365;
         let year_day = era_day - (365 * era_year + era_year / 4 - era_year / 100);
         let shifted_month = (5 * year_day + 2) / 153;
         let day = year_day - (153 * shifted_month + 2) / 5 + 1;
         let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-        let year = era_year + days / 146_097 * 400 + u64::from(month <= 2);
+        let year = era_year + days / 146_097 * 400 + if month <= 2 { 1 } else { 0 };
+        (year, month, day)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// `2026-11-22T17:30:00Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = self.date();
+        let of_day = self.0 / 1_000 % 86_400;
         let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }

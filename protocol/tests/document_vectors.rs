@@ -17,8 +17,9 @@ mod vectors {
     use protocol::cbor;
     use protocol::contents::{ChunkPlace, ChunkRun, ContentsRoot, Entry, EntryKind, Item, ROOT_VERSION};
     use protocol::document::{
-        AuditAnswer, AuditReport, Ballot, Bearer, Card, Challenge, Document, Instance, Inventory, JoinRequest,
-        MaskDealing, Receipt, RecoveryScope, ReleaseNotice, ReshareScope, Said, ShareDealing, Tally, Vote,
+        AuditAnswer, AuditReport, Ballot, Bearer, Card, Challenge, Document, Instance, Inventory, JoinRequest, Keep,
+        MaskDealing, Period, Receipt, RecoveryScope, ReleaseNotice, ReshareScope, Retention, Said, ShareDealing, Span,
+        Tally, Veto, Vote,
     };
     use protocol::limits::{FRAME_BYTES_MAX, MANIFEST_BYTES_MAX};
     use protocol::machine::Announcement;
@@ -83,7 +84,7 @@ mod vectors {
     }
 
     /// What sites say of themselves and each other.
-    fn evidence(state: &State) -> [(String, String); 6] {
+    fn evidence(state: &State) -> [(String, String); 8] {
         let (bern, about) = (&state.sites[4].identity, state.chain.state());
         let inventory = Inventory {
             state: about,
@@ -93,8 +94,13 @@ mod vectors {
             missing_stripes: NumberSet::covering([1, 2, 3, 70_000], 8),
             missing_shares: NumberSet::default(),
             epochs: Vec::new(),
+            expired: NumberSet::default(),
+            let_go: NumberSet::default(),
             at: NOW,
         };
+        let (expired, let_go) = (NumberSet::covering([70_000], 8), NumberSet::covering([1, 2, 3, 5], 8));
+        let later = Inventory { expired, let_go, epochs: vec![(1, 2), (7, 1)], ..inventory.clone() };
+        let (_name, later) = signed(&Signed::sign_new(later, bern).unwrap());
         let answer = AuditAnswer {
             state: about,
             site: name("bern"),
@@ -145,7 +151,26 @@ mod vectors {
             signed(&Signed::sign_new(inventory, bern).unwrap()),
             signed(&Signed::sign_new(answer, bern).unwrap()),
             signed(&Signed::sign_new(report, bern).unwrap()),
+            ("inventory-later.txt".to_owned(), later),
+            ("charter-retention.txt".to_owned(), charter_with_retention(state)),
         ]
+    }
+
+    fn veto(state: &State) -> (String, String) {
+        let (about, charter) = (state.chain.state(), Digest::of(b"charter"));
+        let veto = Veto { state: about, charter, reason: "signed under duress".to_owned() };
+        signed(&Signed::sign_new(veto, &state.officials[4]).unwrap())
+    }
+
+    /// A later charter with everything that may be said of retention.
+    fn charter_with_retention(state: &State) -> String {
+        let keep = [(Period::Snapshot, Some(86_400)), (Period::Day, Some(90 * 86_400)), (Period::Year, None)];
+        let keep = keep.map(|(one_per, for_seconds)| Keep { one_per, for_seconds }).to_vec();
+        let span = |first, last| vec![Span { first, last, reason: "court order 7/2026".to_owned() }];
+        let retention =
+            Retention { keep, delay_seconds: 14 * 86_400, holds: span(1, 12), deletions: span(300, 70_000) };
+        let charter = state.next_charter(|charter| charter.databases[0].retention = Some(retention));
+        signed(&Signed::sign_new(charter, &state.officials[0]).unwrap()).1
     }
 
     fn reshare_scope(state: Digest) -> ReshareScope {
@@ -221,6 +246,7 @@ mod vectors {
             line("announce-receipt", &Request::Announce(Announcement::Receipt(bytes()))),
             line("announce-order", &Request::Announce(Announcement::Order(bytes()))),
             line("announce-notice", &Request::Announce(Announcement::Notice(bytes()))),
+            line("announce-veto", &Request::Announce(Announcement::Veto(bytes()))),
             line("announce-fork", &Request::Announce(Announcement::Fork(bytes()))),
             line("announce-inventory", &Request::Announce(Announcement::Inventory(bytes()))),
             line("announce-audit-report", &Request::Announce(Announcement::AuditReport(bytes()))),
@@ -344,6 +370,7 @@ mod vectors {
         contents.push_str(&line("item", &Item::Chunks(root().chunks)));
         let mut files = Files::from(evidence(&state));
         files.extend([
+            veto(&state),
             signed(state.chain.newest()),
             signed(&Signed::sign_new(card, official).unwrap()),
             signed(&Signed::sign_new(join, bern).unwrap()),

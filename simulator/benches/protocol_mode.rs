@@ -36,7 +36,13 @@ fn quiet(heal_at_ms: u64, pace: PaceConfig, encode_messages: bool) -> Config {
         clock: ClockConfig::default(),
         sites: jurisdictions.iter().enumerate().map(site).collect(),
         alliances: Vec::new(),
-        databases: vec![DatabaseConfig { name: name.clone(), data_shards: 5, threshold: 4, change_bytes: 1_000 }],
+        databases: vec![DatabaseConfig {
+            name: name.clone(),
+            data_shards: 5,
+            threshold: 4,
+            change_bytes: 1_000,
+            retention: None,
+        }],
         timeline: vec![Happening { at_ms: 1_000, action: Action::Publish { database: name } }],
     }
 }

@@ -12,7 +12,7 @@ use simulator::world::swarm::swarm_with;
 const SEEDS: u64 = 60;
 
 /// Each defect and the invariant that must catch it.
-const BUGS: [(PlantedBug, &str); 17] = [
+const BUGS: [(PlantedBug, &str); 19] = [
     (PlantedBug::ReplyBeforeSync, "redundancy truth"),
     (PlantedBug::OfficialCountedTwice, "agreement"),
     (PlantedBug::HeadWithoutPredecessor, "agreement"),
@@ -30,6 +30,8 @@ const BUGS: [(PlantedBug, &str); 17] = [
     (PlantedBug::ShareWithoutMask, "secrecy"),
     (PlantedBug::EpochByMinority, "durability"),
     (PlantedBug::OldSharesKept, "agreement"),
+    (PlantedBug::ExpiryByOneSite, "retention"),
+    (PlantedBug::CollectReferenced, "retention"),
 ];
 
 #[test]

@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use protocol::document::{Agreement, Charter, CharterChain, Database, SiteState};
+use protocol::document::{Agreement, Charter, CharterChain, Database, SiteState, Veto};
 use protocol::machine::Announcement;
 use protocol::placement::coalition::coalitions;
 use protocol::signature::Signed;
 use protocol::timestamp::Timestamp;
-use protocol::wire::Request;
+use protocol::wire::{Request, Response};
 use serde_json::json;
 use shard_codec::Digest;
 
 use super::home::HomeArguments;
 use super::keys::Passphrases;
-use super::{Failure, Output, charter_plan, documents, runtime};
+use super::veto::VetoArguments;
+use super::{Failure, Output, charter_plan, documents, retention_plan, runtime, veto};
 use crate::network::{Link, Mesh, MeshOptions};
 
 /// What to do.
@@ -68,12 +69,19 @@ pub(super) enum CharterCommand {
         #[arg(long)]
         state: Option<Digest>,
     },
-    /// Bring a signed charter to the sites.
+    /// Bring a signed charter to the sites, and vetoes against what it lets go.
     #[command(after_help = "Example: legation charter publish --dir /var/lib/legation --charter charter.txt")]
     Publish {
         #[command(flatten)]
         home: HomeArguments,
+        /// A veto to bring along; may be given several times.
+        #[arg(long = "veto", value_name = "FILE")]
+        vetoes: Vec<PathBuf>,
     },
+    /// Veto what a charter lets go: one official is enough, best before the delay is over.
+    #[command(after_help = "Example: legation charter veto --charter charter.txt --key justice.key \
+                            --reason 'not what we decided' --out veto.txt")]
+    Veto(VetoArguments),
 }
 
 pub(super) fn run(command: CharterCommand, passphrases: &Passphrases, output: &Output) -> Result<(), Failure> {
@@ -83,7 +91,8 @@ pub(super) fn run(command: CharterCommand, passphrases: &Passphrases, output: &O
         CharterCommand::Merge { files, out } => merge(&files, &out, output),
         CharterCommand::Show { file } => show(&documents::read_charters(&file)?, output),
         CharterCommand::Verify { file, state } => verify(&file, state, output),
-        CharterCommand::Publish { home } => publish(&home, passphrases, output),
+        CharterCommand::Publish { home, vetoes } => publish(&home, &vetoes, passphrases, output),
+        CharterCommand::Veto(arguments) => veto::run(&arguments, passphrases, output),
     }
 }
 
@@ -145,7 +154,7 @@ fn describe(charter: &Charter) -> serde_json::Value {
         json!({ "name": database.name, "data_shards": database.data_shards, "total_shards": database.placement.len(),
                 "threshold": database.threshold, "placement": database.placement, "custodians": database.custodians,
                 "quota_bytes": database.quota_bytes, "rpo_seconds": database.rpo_seconds,
-                "refresh_days": database.refresh_days })
+                "refresh_days": database.refresh_days, "retention": database.retention })
     });
     json!({ "state_name": charter.state_name,
             "officials": charter.officials.iter().map(|official| &official.name).collect::<Vec<_>>(),
@@ -195,6 +204,7 @@ fn words(state: Digest, newest: &Signed<Charter>, signers: &[String]) -> String 
         if let Some(days) = database.refresh_days {
             lines.push(format!("    its shares are dealt anew every {days} days"));
         }
+        lines.extend(retention_plan::words(database.retention.as_ref()).into_iter().map(|rule| format!("    {rule}")));
     }
     lines.join("\n")
 }
@@ -231,15 +241,28 @@ fn verify(file: &Path, state: Option<Digest>, output: &Output) -> Result<(), Fai
     Ok(())
 }
 
-fn publish(home: &HomeArguments, passphrases: &Passphrases, output: &Output) -> Result<(), Failure> {
+fn publish(
+    home: &HomeArguments,
+    vetoes: &[PathBuf],
+    passphrases: &Passphrases,
+    output: &Output,
+) -> Result<(), Failure> {
     let (keys, chain) = home.open(passphrases)?;
-    let newest = chain.newest().encode();
+    let mut announcements = vec![Announcement::Charter(chain.newest().encode().into())];
+    for file in vetoes {
+        announcements.push(Announcement::Veto(documents::read::<Veto>(file)?.encode().into()));
+    }
     let told = runtime()?.block_on(async {
         let (mesh, _events) = Mesh::start(&keys.writer, &MeshOptions::default()).await?;
         let mut told = Vec::new();
         for site in chain.charter().active_sites() {
-            let request = Request::Announce(Announcement::Charter(newest.clone().into()));
-            let result = Link::new(mesh.clone(), site).call(&request).await;
+            let mut link = Link::new(mesh.clone(), site);
+            let mut result = Ok(Response::Done);
+            for announcement in &announcements {
+                if result.is_ok() {
+                    result = link.call(&Request::Announce(announcement.clone())).await;
+                }
+            }
             told.push((
                 site.name.to_string(),
                 result.map_or_else(|error| error.to_string(), |_done| "has it".to_owned()),

@@ -10,6 +10,7 @@ use protocol::signature::{PublicKey, Signed};
 use protocol::timestamp::Timestamp;
 use serde::Deserialize;
 
+use super::retention_plan::RetentionPlan;
 use super::{Failure, documents};
 use crate::clock;
 
@@ -111,6 +112,8 @@ struct DatabasePlan {
     rpo: Option<String>,
     /// After so many days shares are dealt anew, though nothing has changed.
     refresh_days: Option<u16>,
+    /// How long snapshots are kept; for ever if absent.
+    retention: Option<RetentionPlan>,
 }
 
 fn parse_rpo(database: &DatabaseName, text: &str) -> Result<u64, Failure> {
@@ -163,6 +166,7 @@ pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result
             quota_bytes: database.quota_gib.saturating_mul(1 << 30),
             rpo_seconds: database.rpo.as_deref().map(|rpo| parse_rpo(&database.name, rpo)).transpose()?,
             refresh_days: database.refresh_days,
+            retention: database.retention.as_ref().map(RetentionPlan::retention).transpose()?,
         })
     });
     let newest = previous.and_then(<[_]>::last);

@@ -3,6 +3,7 @@
 use protocol::audit::AuditOptions;
 use protocol::host::Pace;
 use protocol::repair::RepairOptions;
+use protocol::retention::RetentionOptions;
 
 /// How fast.
 #[derive(Debug, clap::Args)]
@@ -19,6 +20,12 @@ pub(super) struct PaceArguments {
     /// Stripes that are repaired at once.
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
     repair_jobs: u64,
+    /// Time between two looks at what retention lets go, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    retention_interval: u64,
+    /// A shard that nothing refers to is removed so many seconds after that was first seen: a week.
+    #[arg(long, value_name = "SECONDS", default_value_t = 7 * 86_400)]
+    retention_grace: u64,
 }
 
 impl PaceArguments {
@@ -30,6 +37,11 @@ impl PaceArguments {
                 patience_ms: self.repair_patience.saturating_mul(1_000),
                 jobs_max: usize::try_from(self.repair_jobs).unwrap_or(1),
                 ..RepairOptions::default()
+            },
+            retention: RetentionOptions {
+                interval_ms: self.retention_interval.saturating_mul(1_000),
+                grace_ms: self.retention_grace.saturating_mul(1_000),
+                ..RetentionOptions::default()
             },
         }
     }

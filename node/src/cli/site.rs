@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
-use protocol::document::{JoinRequest, Roles, Site, SiteKind, SiteState};
+use protocol::document::{JoinRequest, Roles, Site, SiteKind, SiteState, Veto};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::signature::Signed;
 use serde_json::json;
@@ -106,6 +106,9 @@ pub(super) struct RunArguments {
     /// The charter, needed once.
     #[arg(long, value_name = "FILE")]
     charter: Option<PathBuf>,
+    /// A veto against what a charter lets go, for this site and all others; may be given several times.
+    #[arg(long = "veto", value_name = "FILE")]
+    vetoes: Vec<PathBuf>,
     /// Listen here instead of at the charter's addresses; may be given several times.
     #[arg(long)]
     listen: Vec<String>,
@@ -191,7 +194,9 @@ fn serve(arguments: &RunArguments, passphrases: &Passphrases, output: &Output) -
     let keys = passphrases.site(&key_path(dir))?;
     let capacity_bytes = arguments.capacity_mib.map(|mib| mib.saturating_mul(1 << 20));
     let store = StoreOptions { capacity_bytes, ..StoreOptions::default() };
+    let veto = |file: &PathBuf| documents::read::<Veto>(file).map(|signed| signed.encode());
     let options = SiteOptions {
+        vetoes: arguments.vetoes.iter().map(veto).collect::<Result<_, Failure>>()?,
         listen: arguments.listen.clone(),
         store,
         pace: arguments.pace.pace(),

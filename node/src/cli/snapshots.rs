@@ -49,6 +49,8 @@ struct Line {
     #[serde(flatten)]
     reach: Reach,
     added_bytes: u64,
+    /// The sites have let it go.
+    let_go: bool,
     missing: Vec<String>,
 }
 
@@ -71,6 +73,7 @@ pub(super) fn run(arguments: &SnapshotsArguments, passphrases: &Passphrases, out
     let database = &arguments.database;
     let (snapshots, troubles) = runtime()?.block_on(async {
         let (_mesh, mut survey) = look(&arguments.home, passphrases, database).await?;
+        survey.read_retention(database).await;
         let head = survey.head_sequence(database);
         let mut snapshots = Vec::new();
         for sequence in (1..=head).rev().take(usize::try_from(arguments.newest).unwrap_or(usize::MAX)) {
@@ -86,6 +89,7 @@ pub(super) fn run(arguments: &SnapshotsArguments, passphrases: &Passphrases, out
                 manifest: manifest.digest().to_string(),
                 reach: (&durability).into(),
                 added_bytes: added,
+                let_go: survey.catalog.history(database).is_some_and(|history| history.is_let_go(sequence)),
                 missing: durability.missing.iter().map(ToString::to_string).collect(),
             });
         }
@@ -108,7 +112,11 @@ fn list_words(database: &DatabaseName, snapshots: &[Line], troubles: &[String]) 
             "  {:>5}  {}  {:<11}  +{:<10}  {}",
             snapshot.sequence,
             snapshot.created,
-            if snapshot.reach.durable { "durable" } else { "NOT DURABLE" },
+            match (snapshot.let_go, snapshot.reach.durable) {
+                (true, _) => "let go",
+                (false, true) => "durable",
+                (false, false) => "NOT DURABLE",
+            },
             human(snapshot.added_bytes),
             snapshot.reach.jurisdictions.join(" ")
         )

@@ -1,13 +1,16 @@
 //! The thread that owns the machines and carries out what they say, in order.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::catalog;
 use protocol::document::CharterChain;
+use protocol::evidence::ShardName;
 use protocol::host::{Input, Machines, Pace};
 use protocol::machine::{Announcement, Output, Record, RecordKind, SiteKeys, Ticket};
 use protocol::repair;
+use protocol::retention;
 use protocol::signature::{PublicKey, Signed};
 use protocol::timestamp::Timestamp;
 use protocol::wire::access::{self, Caller};
@@ -18,7 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::work::Work;
 use crate::machine_state::{self, MachineState};
 use crate::redb_file::RedbFileError;
-use crate::shard_store::ShardStore;
+use crate::shard_store::collect::Collected;
+use crate::shard_store::{ShardStore, StoredShard};
 use crate::{clock, entropy};
 
 /// Inputs that may wait; a peer that sends more waits for its turn.
@@ -195,6 +199,9 @@ const fn stored_kind(kind: RecordKind) -> machine_state::RecordKind {
         RecordKind::Fault => machine_state::RecordKind::Fault,
         RecordKind::Epoch => machine_state::RecordKind::Epoch,
         RecordKind::Agreement => machine_state::RecordKind::Agreement,
+        RecordKind::Expiry => machine_state::RecordKind::Expiry,
+        RecordKind::Retention => machine_state::RecordKind::Retention,
+        RecordKind::Veto => machine_state::RecordKind::Veto,
     }
 }
 
@@ -225,15 +232,15 @@ impl Worker {
         if !matches!(input, Input::Tick) {
             crate::fault_point::FaultPoint::Machines.panic();
         }
-        let mut next = Some(input);
-        while let Some(input) = next.take() {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
             let mut machines = self.machines.write().unwrap_or_else(PoisonError::into_inner);
             let now = Timestamp::from_unix_ms(clock::now_ms());
             let outputs = machines.handle(now, input, &self.keys, &mut entropy::rng());
             self.persist(&outputs);
             drop(machines);
             for output in outputs {
-                next = self.carry_out(output, reply).or(next);
+                inputs.extend(self.carry_out(output, reply));
             }
         }
     }
@@ -248,6 +255,8 @@ impl Worker {
                 }
                 Output::CheckShards { .. }
                 | Output::Sweep { .. }
+                | Output::ListShards { .. }
+                | Output::Collect { .. }
                 | Output::Ask { .. }
                 | Output::Repair(_)
                 | Output::Announce(_)
@@ -261,11 +270,33 @@ impl Worker {
         }
     }
 
+    fn rely_on(&self, roots: Vec<Digest>) -> Vec<Digest> {
+        self.store.rely_on(&roots).unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot read the shard index");
+            roots // what cannot be checked is not promised
+        })
+    }
+
     fn missing(&self, roots: Vec<Digest>) -> Vec<Digest> {
         self.store.missing(&roots).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot read the shard index");
             roots // what cannot be checked is not promised
         })
+    }
+
+    /// Shards of the store by what they were first stored for; none if the index cannot be read, or names a database that
+    /// cannot be one.
+    fn list(&self, after: Option<&Digest>, limit: usize) -> Vec<ShardName> {
+        let listed = self.store.indexed(after, limit).unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot read the shard index");
+            Vec::new()
+        });
+        let name = |shard: StoredShard| {
+            let StoredShard { root, database, stripe_number, shard_index, .. } = shard;
+            let database = database.parse().ok()?;
+            Some(ShardName { database, stripe_number, shard_index: shard_index.get(), root })
+        };
+        listed.into_iter().filter_map(name).collect()
     }
 
     fn work(&self, work: Work) {
@@ -277,12 +308,25 @@ impl Worker {
         match output {
             Output::Persist(_) => {}
             Output::CheckShards { ticket, roots } => {
-                let missing = self.missing(roots);
+                let missing = self.rely_on(roots);
                 return Some(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing }));
             }
             Output::Sweep { ticket, roots } => {
                 let missing = self.missing(roots);
                 return Some(Input::Repair(repair::Input::Swept { ticket, missing }));
+            }
+            Output::ListShards { ticket, after, limit } => {
+                let shards = self.list(after.as_ref(), limit);
+                return Some(Input::Retention(retention::Input::Listed { ticket, shards }));
+            }
+            Output::Collect { unreferenced, referenced, at, grace_ms } => {
+                match self.store.collect(&unreferenced, &referenced, at.unix_ms(), grace_ms) {
+                    Ok(Collected { count: 0, .. }) => {}
+                    Ok(Collected { count, bytes }) => {
+                        tracing::info!("{count} shards ({bytes} bytes) that nothing refers to any more are removed");
+                    }
+                    Err(error) => tracing::error!(%error, "not all shards could be collected: the next round goes on"),
+                }
             }
             Output::Ask { ticket, site, request } => self.work(Work::Ask { ticket, site, request }),
             Output::Repair(job) => self.work(Work::Repair(job)),

@@ -73,7 +73,7 @@ pub(super) fn other_share(
     let share = open_sealed(&keys.sealing, &context, sealed).ok()?;
     let signed = machines.release.log().iter().find_map(|entry| match entry {
         LogEntry::Order(signed) if signed.digest() == order => Some(signed),
-        LogEntry::Order(_) | LogEntry::Notice(_) => None,
+        LogEntry::Order(_) | LogEntry::Notice(_) | LogEntry::Veto(_) => None,
     })?;
     let recipient = SealingPublicKey::from_bytes(&signed.document().recipient_sealing_key).ok()?;
     let context = release_context(order, right.document(), &keys.name);

@@ -360,8 +360,11 @@ impl Server {
                 if roots.len() > PAGE_ENTRIES_MAX {
                     return Err(Refusal::new(RefusalCode::Malformed, "too many shards in one question"));
                 }
+                // A writer counts on what is here; another site has nothing to do with it, and must not keep it from going.
+                let is_site = matches!(self.driver.identify(caller), Caller::Site(_));
                 let store = self.store.clone();
-                let missing = tokio::task::spawn_blocking(move || store.missing(&roots)).await;
+                let ask = move || if is_site { store.missing(&roots) } else { store.rely_on(&roots) };
+                let missing = tokio::task::spawn_blocking(ask).await;
                 let missing = missing.map_err(|error| Refusal::new(RefusalCode::Internal, error))?;
                 missing.map(Response::Missing).map_err(|error| Refusal::new(RefusalCode::Internal, error))
             }

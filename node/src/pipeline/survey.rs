@@ -8,8 +8,9 @@ use futures::future::join_all;
 use protocol::catalog::{Catalog, History};
 use protocol::document::{CharterChain, Database, Manifest, ReleaseOrder, Site, block_of};
 use protocol::identifier::{DatabaseName, SiteName};
-use protocol::machine::RecordKind;
+use protocol::machine::{Announcement, RecordKind};
 use protocol::placement::durability::{self, Durability};
+use protocol::retention;
 use protocol::signature::Signed;
 use protocol::wire::{RefusalCode, Request, Response};
 use serde_bytes::ByteBuf;
@@ -351,6 +352,13 @@ impl Survey {
         }
     }
 
+    /// Reads from all sites which snapshots they have let go.
+    pub async fn read_retention(&mut self, database: &DatabaseName) {
+        let ask = self.links.values_mut().map(|link| inventories(link, database));
+        let said: Vec<Vec<u8>> = join_all(ask).await.into_iter().flatten().flatten().collect();
+        retention::learn(&mut self.catalog, database, said);
+    }
+
     /// What the verified receipts of one snapshot promise.
     #[must_use]
     pub fn durability(&self, manifest: &Manifest) -> Durability {
@@ -366,6 +374,27 @@ impl Survey {
         let troubled = self.conditions.iter().filter(|(_, condition)| **condition != SiteCondition::Good);
         troubled.map(|(name, condition)| (name.clone(), condition.clone())).collect()
     }
+}
+
+/// What is read of one site at the most.
+const EVIDENCE_MAX: u64 = 16_384;
+
+/// The inventories that a site knows.
+async fn inventories(link: &mut Link, database: &DatabaseName) -> Result<Vec<Vec<u8>>, CallError> {
+    let (mut said, mut from) = (Vec::new(), 0);
+    // Few pages: one inventory of each site, and proven losses.
+    while from < EVIDENCE_MAX {
+        let request = Request::Evidence { database: Some(database.clone()), from };
+        let Response::Announcements(entries) = link.call(&request).await? else { return Err(link.unexpected()) };
+        if entries.is_empty() {
+            break;
+        }
+        from += entries.len() as u64;
+        said.extend(entries.into_iter().filter_map(|entry| {
+            if let Announcement::Inventory(bytes) = entry { Some(bytes.into_vec()) } else { None }
+        }));
+    }
+    Ok(said)
 }
 
 type Head = Option<(u64, Digest)>;

@@ -101,6 +101,12 @@ impl Files {
         sync_directory(&self.prefix_path(prefix))
     }
 
+    /// Takes the name of `root` away; the bytes that its file had, 0 if there was none.
+    pub(super) fn unlink(&self, root: &Digest) -> io::Result<u64> {
+        let bytes = self.shard_bytes(root)?;
+        bytes.map_or(Ok(0), |bytes| fs::remove_file(self.shard_path(root)).map(|()| bytes))
+    }
+
     pub(super) fn open_shard(&self, root: &Digest) -> io::Result<File> {
         File::open(self.shard_path(root))
     }

@@ -8,9 +8,13 @@
 //! shard stored before this table was there has none until the scrub comes by. They follow from the root alone, so a
 //! version that does not know the table cannot leave wrong ones behind, and the schema stays the same.
 //!
+//! Table `unreferenced`: key the root of a shard that nothing refers to; value the moment in ms at which that was first seen,
+//! by the clock of retention.
+//!
 //! Table `scrub`: key `"progress"`; value, integers little-endian: running u8 (0 or 1), begin and end of a pass in ms of
 //! wall time u64 (0: none), bytes read u64, shards found bad u64, then the root of the last shard read, if any.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
 
@@ -23,6 +27,7 @@ use crate::redb_file::{RedbFile, RedbFileError};
 
 const SHARDS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("shards");
 const LEAF_HASHES: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("leaf_hashes");
+const UNREFERENCED: TableDefinition<'_, [u8; 32], u64> = TableDefinition::new("unreferenced");
 const SCRUB: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("scrub");
 const PROGRESS: &str = "progress";
 const KIND: &str = "legation shard index";
@@ -52,6 +57,7 @@ impl Index {
             drop(transaction.open_table(SHARDS)?);
             drop(transaction.open_table(LEAF_HASHES)?);
             drop(transaction.open_table(SCRUB)?);
+            drop(transaction.open_table(UNREFERENCED)?);
             Ok(())
         })?;
         Ok(Self { file })
@@ -141,6 +147,53 @@ impl Index {
     pub(super) fn keep_scrub_progress(&self, progress: &ScrubProgress) -> Result<(), RedbFileError> {
         self.file.write(|transaction| {
             transaction.open_table(SCRUB)?.insert(PROGRESS, encode_progress(progress).as_slice())?;
+            Ok(())
+        })
+    }
+
+    /// Since when nothing refers to which shards.
+    pub(super) fn notes(&self) -> Result<BTreeMap<Digest, u64>, RedbFileError> {
+        self.file.read(|transaction| {
+            let mut notes = BTreeMap::new();
+            for entry in transaction.open_table(UNREFERENCED)?.iter()? {
+                let (root, noted) = entry?;
+                notes.insert(Digest::from_bytes(root.value()), noted.value());
+            }
+            Ok(notes)
+        })
+    }
+
+    pub(super) fn note(&self, roots: &[Digest], at_ms: u64) -> Result<(), RedbFileError> {
+        self.file.write(|transaction| {
+            let mut notes = transaction.open_table(UNREFERENCED)?;
+            for root in roots {
+                notes.insert(root.as_bytes(), at_ms)?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn forget_notes(&self, roots: &[Digest]) -> Result<(), RedbFileError> {
+        self.file.write(|transaction| {
+            let mut notes = transaction.open_table(UNREFERENCED)?;
+            for root in roots {
+                notes.remove(root.as_bytes())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets shards, with all that is known of them.
+    pub(super) fn remove<'a>(&self, roots: impl IntoIterator<Item = &'a Digest>) -> Result<(), RedbFileError> {
+        self.file.write(|transaction| {
+            let mut shards = transaction.open_table(SHARDS)?;
+            let mut leaves = transaction.open_table(LEAF_HASHES)?;
+            let mut notes = transaction.open_table(UNREFERENCED)?;
+            for root in roots {
+                shards.remove(root.as_bytes())?;
+                leaves.remove(root.as_bytes())?;
+                notes.remove(root.as_bytes())?;
+            }
             Ok(())
         })
     }

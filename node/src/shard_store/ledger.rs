@@ -72,6 +72,11 @@ impl Ledger {
         }
     }
 
+    /// A withdrawn shard is gone from the index.
+    pub(super) fn forget(&mut self, root: &Digest) {
+        self.withdrawn.remove(root);
+    }
+
     /// Promises room to a shard, given that `free_bytes` are free on the file system and that it will
     /// replace a file of `replaced_bytes` bytes. What a shard on its way has written already counts twice
     /// against `free_bytes`: near the limit the store refuses a little early rather than too late.

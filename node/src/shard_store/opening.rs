@@ -71,12 +71,14 @@ pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<(ShardStore, Ope
     let mut ledger = Ledger::default();
     compare(&files, &index, &mut ledger, &mut report)?;
     let scrub = Mutex::new(index.scrub_progress()?);
+    let notes = Mutex::new(index.notes()?);
     let inner = Inner {
         files,
         index,
         ledger: Mutex::new(ledger),
         committing: Mutex::new(()),
         scrub,
+        notes,
         options,
         incoming_count: AtomicU64::new(0),
         _lock: lock,

@@ -160,7 +160,10 @@ pub(super) fn begin(inner: &Arc<Inner>, request: PutRequest) -> Result<Put, PutE
             if shard.bytes != request.bytes {
                 return Err(PutError::LengthMismatch { root, expected: request.bytes, actual: shard.bytes });
             }
-            return Ok(Put::AlreadyStored);
+            if inner.is_relied_on(&root).map_err(PutError::Index)? {
+                return Ok(Put::AlreadyStored);
+            }
+            return receive(inner, request, 0).map(Put::Writer); // it was collected meanwhile
         }
         inner.withdraw_unless_sound(&root)?;
     } else if existing.is_some()
@@ -197,6 +200,7 @@ fn adopt(inner: &Arc<Inner>, request: PutRequest, leaves: &LeafHashes) -> Result
 /// The last step: the index, then the accounts. The caller holds the commit lock.
 fn claim(inner: &Inner, promise: &Promise, leaves: &LeafHashes) -> Result<(), PutError> {
     let shard = promise.request.clone().into_stored();
+    inner.forget_notes(&[shard.root]).map_err(PutError::Index)?;
     if inner.claimed(&shard.root).map_err(PutError::Index)?.is_none() {
         inner.index.insert(&shard, leaves).map_err(|error| promise.index_error(error))?;
         inner.ledger().claim(&shard);
@@ -279,6 +283,7 @@ impl IncomingShard {
 
         let _committing = inner.committing();
         if inner.claimed(&root).map_err(PutError::Index)?.is_some() {
+            inner.forget_notes(&[root]).map_err(PutError::Index)?;
             return Ok(()); // Another thread stored the same shard meanwhile.
         }
         let path = inner.files.shard_path(&root);

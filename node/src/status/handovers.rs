@@ -58,7 +58,7 @@ fn missing_shards(database: &DatabaseName, history: &History, site: &SiteName, s
 
 fn missing_shares(database: &DatabaseName, history: &History, site: &SiteName, sources: &Sources<'_>) -> usize {
     let evidence = &sources.machines.evidence;
-    let manifests = history.manifests_from(1).map(Signed::document);
+    let manifests = history.retained_from(1).map(Signed::document);
     let due =
         manifests.filter(|manifest| history.custody_of(manifest).index_due_at(site, history.succession()).is_some());
     due.filter(|manifest| !claims_share(site, database, history, manifest.sequence, evidence)).count()

@@ -60,6 +60,7 @@ fn well() -> SiteStatus {
             short_stripe_count: 0,
             lost_stripe_count: 0,
             reshare_due_count: 0,
+            retention: RetentionStatus { let_go_count: 0, discarded_count: 0, pending: Vec::new() },
             is_forked: false,
         }],
         sites: vec![peer("bern"), peer("lima")],

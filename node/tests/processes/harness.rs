@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) placement: Vec<&'static str>,
     /// Who holds shares; all active sites if empty.
     pub(crate) custodians: Vec<&'static str>,
+    /// What the plan says of retention, if anything.
+    pub(crate) retention: &'static str,
 }
 
 impl Default for Plan {
@@ -54,6 +56,7 @@ impl Default for Plan {
             stripe_mib: 1,
             placement: Vec::new(),
             custodians: Vec::new(),
+            retention: "",
         }
     }
 }
@@ -185,8 +188,8 @@ impl State {
         let places: String = places.map(|(what, names)| format!("{what} = {names:?}\n")).collect();
         let databases = self.plan.databases.iter().zip(self.plan.homes.iter().cycle()).map(|(name, home)| {
             format!(
-                "[[databases]]\nname = \"{name}\"\ndata_shards = {}\nthreshold = {}\nwriters = [\"{home}/writer.card\"]\nstripe_mib = {}\n{places}",
-                self.plan.data_shards, self.plan.threshold, self.plan.stripe_mib
+                "[[databases]]\nname = \"{name}\"\ndata_shards = {}\nthreshold = {}\nwriters = [\"{home}/writer.card\"]\nstripe_mib = {}\n{places}{}\n",
+                self.plan.data_shards, self.plan.threshold, self.plan.stripe_mib, self.plan.retention
             )
         });
         format!(

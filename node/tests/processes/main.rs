@@ -35,6 +35,7 @@ mod quota;
 mod refused_charters;
 mod restore;
 mod restore_crash;
+mod retention;
 mod rot;
 mod shaky_line;
 mod siege;

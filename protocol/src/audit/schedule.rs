@@ -44,8 +44,8 @@ fn random(site: &SiteName, catalog: &Catalog, evidence: &Evidence, rng: &mut imp
     let total = catalog.histories().map(|(_database, history)| history.kept_stripes().len() as u64).sum();
     let longest = catalog.histories().map(|(_, history)| history.kept_stripes().shard_bytes_max()).max()?;
     for _ in 0..DRAWS_MAX {
-        let (database, history, position) = locate(catalog, below(total, rng))?;
-        let stripe = history.kept_stripes().get(position)?;
+        let (database, history, drawn) = locate(catalog, below(total, rng))?;
+        let stripe = history.kept_stripes().nth(drawn)?;
         // A shorter shard has fewer leaves: it is taken so much less often.
         let leaves = |bytes: u64| bytes.div_ceil(LEAF_BYTES);
         let is_taken = below(leaves(longest), rng) < leaves(stripe.live.layout.shard_bytes() as u64);

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use shard_codec::Digest;
 
 use crate::catalog::epochs::Epochs;
+use crate::catalog::expiry::Expiry;
 use crate::catalog::fork::ForkProof;
 use crate::catalog::kept_stripes::KeptStripes;
 use crate::catalog::receipts::Receipts;
@@ -23,6 +24,7 @@ pub struct History {
     live: LiveStripes,
     kept: KeptStripes,
     epochs: Epochs,
+    expiry: Expiry,
     shares: BTreeMap<u64, Vec<u8>>,
     receipts: Receipts,
     forks: BTreeMap<u64, ForkProof>,
@@ -161,6 +163,19 @@ impl History {
     #[must_use]
     pub fn share_count(&self) -> usize {
         self.shares.len()
+    }
+
+    pub(super) fn sequences_with_share(&self) -> impl Iterator<Item = u64> {
+        self.shares.keys().copied()
+    }
+
+    pub(super) const fn expiry(&self) -> &Expiry {
+        &self.expiry
+    }
+
+    pub(super) fn put_expiry(&mut self, expiry: Expiry) {
+        self.expiry = expiry;
+        self.kept.let_go(&self.expiry);
     }
 
     pub(super) fn put_share(&mut self, sequence: u64, sealed: Vec<u8>) {

@@ -55,6 +55,11 @@ impl Catalog {
             let why = "the shares of this snapshot were given on since it was made: this one is of no use any more";
             return Err(Refusal::new(RefusalCode::Share, why));
         }
+        let is_discarded = self.history(&database.name).is_some_and(|history| history.is_discarded(manifest.sequence));
+        if sealed_share.is_some() && is_discarded {
+            let why = "the snapshot has reached the end of its retention: its share is of no use any more";
+            return Err(Refusal::new(RefusalCode::Share, why));
+        }
         let sealed_share = sealed_share.filter(|_sealed| is_current);
         if let Some(sealed) = &sealed_share {
             check_share(manifest, sealed, keys)?;
@@ -119,8 +124,19 @@ impl Catalog {
         });
         let (database, sequence) = (pending.database, pending.sequence);
         outputs.push(Output::Report(Event::SnapshotHeld { database, sequence, missing_count }));
-        let receipt = receipt.map(|signed| signed.encode().into());
+        let receipt = receipt.map(|signed| self.first_to_say(signed).encode().into());
         finish(Some(ticket), Ok(Response::Published { receipt, missing }), outputs);
+    }
+
+    /// The receipt that this site gave first of those that say the same: a second one would be another time by which the
+    /// snapshot was accepted.
+    fn first_to_say(&self, receipt: Signed<Receipt>) -> Signed<Receipt> {
+        let said = receipt.document();
+        let says_the_same =
+            |held: &&Signed<Receipt>| *held.document() == Receipt { at: held.document().at, ..said.clone() };
+        let history = self.history(&said.database).into_iter();
+        let held = history.flat_map(|history| history.receipts(said.sequence)).find(says_the_same).cloned();
+        held.unwrap_or(receipt)
     }
 
     fn receipt(
@@ -168,8 +184,8 @@ impl Catalog {
         let commitments = custody.commitments()?;
         let threshold = usize::from(custody.threshold);
         verify_share(share, index, threshold, &commitments).map_err(|error| error.to_string())?;
-        if history.share(sequence).is_some() {
-            return Ok(()); // home was faster
+        if history.share(sequence).is_some() || history.is_discarded(sequence) {
+            return Ok(()); // home was faster, or it has gone meanwhile
         }
         let context = share_context(manifest, custody.epoch, &keys.name);
         let sealed = share.to_bytes().expose(|bytes| seal_to(&keys.sealing.public(), &context, bytes, rng));

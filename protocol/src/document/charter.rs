@@ -2,6 +2,7 @@
 
 mod agreement;
 mod chain;
+mod retention;
 pub(crate) mod succession;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use shard_codec::{CodingParameters, Digest, ShardIndex};
 
 pub use agreement::{Agreement, DISTANCE_KM_MAX};
 pub use chain::{CharterChain, CharterError};
+pub use retention::{Keep, Period, Retention, Span};
 pub use succession::Succession;
 
 use super::{Document, check_text};
@@ -214,6 +216,9 @@ pub struct Database {
     /// is worth nothing beside what is stolen later. Not written if they are only changed with their custodians.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_days: Option<u16>,
+    /// How long its snapshots are kept. Not written if for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 }
 
 impl Database {
@@ -353,6 +358,9 @@ impl Charter {
         if !(2..=database.custodians.len()).contains(&usize::from(database.threshold)) {
             let count = database.custodians.len();
             return Err(format!("database {name}: threshold must be 2 to {count} (its custodians)"));
+        }
+        if let Some(retention) = &database.retention {
+            retention.validate().map_err(|why| format!("database {name}: {why}"))?;
         }
         for (what, list) in [("placement", &database.placement), ("custodians", &database.custodians)] {
             if list.iter().collect::<BTreeSet<_>>().len() != list.len() || list.len() > SITES_MAX {

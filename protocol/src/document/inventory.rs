@@ -5,7 +5,7 @@ use shard_codec::Digest;
 
 use super::{DEALT_EPOCH, Document};
 use crate::identifier::{DatabaseName, SiteName};
-use crate::limits::{DOCUMENT_BYTES_MAX, INVENTORY_RUNS_MAX};
+use crate::limits::{INVENTORY_BYTES_MAX, INVENTORY_RUNS_MAX, LET_GO_RUNS_MAX};
 use crate::number_set::NumberSet;
 use crate::timestamp::Timestamp;
 
@@ -31,6 +31,13 @@ pub struct Inventory {
     /// blocks from the last one on it holds. Blocks behind them have the shares that home dealt; not written if all have.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "crate::wire::page::deserialize")]
     pub epochs: Vec<(u64, u64)>,
+    /// Snapshots that nothing keeps any more by this site's own clock, and that are not let go yet. Not written if there are
+    /// none.
+    #[serde(default, skip_serializing_if = "NumberSet::is_empty")]
+    pub expired: NumberSet,
+    /// Snapshots that this site knows the sites have let go. Not written if there are none.
+    #[serde(default, skip_serializing_if = "NumberSet::is_empty")]
+    pub let_go: NumberSet,
     /// By the site's own clock; later than the one before, whatever the clock says.
     pub at: Timestamp,
 }
@@ -50,10 +57,12 @@ impl Inventory {
 
 impl Document for Inventory {
     const KIND: &'static str = "inventory";
-    const BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
+    const BYTES_MAX: usize = INVENTORY_BYTES_MAX;
 
     fn validate(&self) -> Result<(), String> {
         self.missing_stripes.check(INVENTORY_RUNS_MAX)?;
-        self.missing_shares.check(INVENTORY_RUNS_MAX)
+        self.missing_shares.check(INVENTORY_RUNS_MAX)?;
+        self.expired.check(INVENTORY_RUNS_MAX)?;
+        self.let_go.check(LET_GO_RUNS_MAX)
     }
 }

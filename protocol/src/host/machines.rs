@@ -14,6 +14,7 @@ use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, 
 use crate::release::{self, Release};
 use crate::repair::{self, Repair, RepairOptions};
 use crate::resharing::{self, Resharing};
+use crate::retention::{self, Retention, RetentionOptions};
 use crate::share_recovery::ShareRecovery;
 use crate::timestamp::Timestamp;
 use crate::wire::Response;
@@ -35,6 +36,8 @@ pub struct Machines {
     pub share_recovery: ShareRecovery,
     /// Shares that go to the next custodians.
     pub resharing: Resharing,
+    /// Snapshots that go.
+    pub retention: Retention,
     steady: SteadyClock,
     /// Of all that is known; empty again when anything of it changes. Every question of another site begins with it.
     pub(super) digest: OnceLock<Digest>,
@@ -66,6 +69,8 @@ pub struct Pace {
     pub audit: AuditOptions,
     /// Of repair.
     pub repair: RepairOptions,
+    /// Of retention.
+    pub retention: RetentionOptions,
 }
 
 /// What a round brings from another site, one input each.
@@ -90,6 +95,8 @@ pub enum Input {
     Repair(repair::Input),
     /// For the machine that gives shares on.
     Resharing(resharing::Input),
+    /// For the machine of retention.
+    Retention(retention::Input),
     /// What came back for [`Output::Ask`].
     Answered {
         /// From the output.
@@ -127,6 +134,7 @@ impl Input {
             Announcement::Fork(bytes) => Self::Catalog(catalog::Input::Fork { ticket, bytes: bytes.into_vec() }),
             Announcement::Order(bytes) => Self::Release(release::Input::Order { ticket, bytes: bytes.into_vec() }),
             Announcement::Notice(bytes) => Self::Release(release::Input::Notice { ticket, bytes: bytes.into_vec() }),
+            Announcement::Veto(bytes) => Self::Release(release::Input::Veto { ticket, bytes: bytes.into_vec() }),
             Announcement::Epoch(bytes) => Self::Resharing(resharing::Input::Epoch { ticket, bytes: bytes.into_vec() }),
             Announcement::Inventory(bytes) => {
                 Self::Evidence(evidence::Input::Inventory { ticket, bytes: bytes.into_vec() })
@@ -151,6 +159,7 @@ impl Machines {
             repair: Repair::new(pace.repair),
             share_recovery: ShareRecovery::new(pace.repair.patience_ms),
             resharing: Resharing::default(),
+            retention: Retention::new(pace.retention),
             steady: SteadyClock::default(),
             digest: OnceLock::new(),
         }
@@ -185,7 +194,8 @@ impl Machines {
         match input {
             Input::Catalog(input) => {
                 let version = self.catalog.charter().version;
-                let outputs = self.catalog.handle(now, input, keys);
+                // A receipt is not dated back when the clock on the wall is.
+                let outputs = self.catalog.handle(now.max(self.retention.reading()), input, keys);
                 if self.catalog.charter().version != version {
                     // It may have given this site places that were another's.
                     self.repair.look_again();
@@ -197,7 +207,11 @@ impl Machines {
             }
             Input::Release(input) => self.release.handle(now, input, &self.catalog, keys, rng),
             Input::Evidence(input) => self.evidence.handle(steady, input, &self.catalog),
-            Input::Repair(input) => self.repair.handle(steady, input, &self.catalog, &mut self.evidence, keys),
+            Input::Retention(input) => self.retention.handle(input, &self.catalog, keys),
+            Input::Repair(input) => {
+                let Self { catalog, evidence, repair, retention, .. } = self;
+                repair.handle(steady, input, catalog, evidence, retention, keys)
+            }
             Input::Resharing(input) => {
                 let mut outputs = Vec::new();
                 let changed = self.resharing.handle((steady, now), input, &mut self.catalog, keys, rng, &mut outputs);
@@ -227,7 +241,9 @@ impl Machines {
             Input::Tick => {
                 let mut outputs = Vec::new();
                 self.evidence.tick(steady, &mut outputs);
-                outputs.extend(self.repair.tick(steady, &self.catalog, &mut self.evidence, keys));
+                self.retain((steady, now), keys, &mut outputs);
+                let Self { catalog, evidence, repair, retention, .. } = self;
+                outputs.extend(repair.tick(steady, catalog, evidence, retention, keys));
                 outputs.extend(self.share_recovery.tick(steady, &self.catalog, &self.evidence, keys, rng));
                 outputs.extend(self.audit.tick(steady, &self.catalog, &mut self.evidence, keys, rng));
                 let Self { catalog, evidence, resharing, .. } = self;
@@ -235,6 +251,18 @@ impl Machines {
                 self.shares_changed(changed.as_ref());
                 outputs
             }
+        }
+    }
+
+    /// What is not kept any more is let go.
+    fn retain(&mut self, clocks: (Timestamp, Timestamp), keys: &SiteKeys, outputs: &mut Vec<Output>) {
+        self.retention.follow_vetoes(self.release.vetoed());
+        let changed = self.retention.tick(clocks, &mut self.catalog, &self.evidence, keys, outputs);
+        for database in &changed {
+            self.repair.let_go(database, &self.catalog);
+        }
+        if !changed.is_empty() {
+            self.evidence.drop_stale_faults(&self.catalog);
         }
     }
 
@@ -255,13 +283,15 @@ impl Machines {
     pub fn replay(&mut self, record: &Record) -> Result<(), String> {
         self.digest = OnceLock::new();
         match record.kind {
-            RecordKind::Order | RecordKind::Notice => self.release.replay(record, &self.catalog),
+            RecordKind::Order | RecordKind::Notice | RecordKind::Veto => self.release.replay(record, &self.catalog),
+            RecordKind::Retention => self.retention.replay(record),
             RecordKind::Inventory | RecordKind::AuditReport | RecordKind::Fault => {
                 self.evidence.replay(record, &self.catalog)
             }
             RecordKind::Agreement => self.resharing.replay(record),
             RecordKind::Charter
             | RecordKind::Manifest
+            | RecordKind::Expiry
             | RecordKind::Epoch
             | RecordKind::Share
             | RecordKind::Receipt

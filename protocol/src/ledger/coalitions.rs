@@ -29,14 +29,15 @@ impl SmallestUnion {
     }
 }
 
-pub(super) struct CoalitionSets<'a> {
+/// The coalitions of a charter.
+pub(crate) struct CoalitionSets<'a> {
     pub(super) positions: Positions<'a>,
     sets: Vec<(Bond, SiteSet)>,
     active: BTreeSet<&'a SiteName>,
 }
 
 impl<'a> CoalitionSets<'a> {
-    pub(super) fn of(charter: &'a Charter) -> Self {
+    pub(crate) fn of(charter: &'a Charter) -> Self {
         let positions = Positions::of(charter);
         let sets = coalitions(charter).into_iter().map(|one| (one.bond, positions.set(&one.sites))).collect();
         let active = charter.active_sites().map(|site| &site.name).collect();
@@ -48,12 +49,12 @@ impl<'a> CoalitionSets<'a> {
         self.set(names.into_iter().filter(|name| self.active.contains(*name)))
     }
 
-    pub(super) fn set<'b>(&self, names: impl IntoIterator<Item = &'b SiteName>) -> SiteSet {
+    pub(crate) fn set<'b>(&self, names: impl IntoIterator<Item = &'b SiteName>) -> SiteSet {
         self.positions.set(names)
     }
 
     /// What remains of `holders` without the coalition that takes the most, and which that is.
-    pub(super) fn worst(&self, holders: &SiteSet) -> (usize, Option<&Bond>) {
+    pub(crate) fn worst(&self, holders: &SiteSet) -> (usize, Option<&Bond>) {
         let without = self.sets.iter().map(|(bond, taken)| (holders.count_without(taken), Some(bond)));
         without.min_by_key(|(left, _bond)| *left).unwrap_or((holders.count(), None))
     }

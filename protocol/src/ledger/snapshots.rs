@@ -89,6 +89,9 @@ pub struct DatabaseLedger {
     pub stripes: StripeCounts,
 }
 
+/// A bound above all counts of sites, added to them so that what is lacking counts below zero.
+const SHIFT: usize = 256;
+
 /// Stripes that the same sites hold are alike.
 struct Class {
     holders: SiteSet,
@@ -100,8 +103,7 @@ struct Class {
 impl Class {
     /// What is left over, after the worst coalition and now: the class with the least decides.
     fn surplus(&self) -> (usize, usize) {
-        // Shifted by a bound above all, so that what is lacking counts below zero.
-        (self.remaining + 256 - self.data_shards, self.held + 256 - self.data_shards)
+        (self.remaining + SHIFT - self.data_shards, self.held + SHIFT - self.data_shards)
     }
 }
 
@@ -119,41 +121,79 @@ pub fn assess(database: &DatabaseName, catalog: &Catalog, evidence: &Evidence) -
     };
     let Some(history) = catalog.history(database) else { return ledger };
     let sets = CoalitionSets::of(catalog.charter());
-    let (classes, changes) = classify(database, history, catalog, evidence, &sets, &mut ledger.stripes);
+    let (classes, weighed) = weigh(database, history, catalog, evidence, &sets, &mut ledger.stripes);
+    let mut weakest: Option<&Weighed> = None;
+    for one in &weighed {
+        ledger.snapshot_count += 1;
+        if one.surplus.0 >= SHIFT {
+            ledger.durable_count += 1;
+            ledger.newest_durable = Some(one.sequence);
+        }
+        if weakest.is_none_or(|weakest| one.surplus <= weakest.surplus) {
+            weakest = Some(one);
+        }
+    }
+    let describe = |one: &Weighed| {
+        let manifest = history.manifest(one.sequence)?.document();
+        let class = one.class.and_then(|class| classes.get(class));
+        Some(describe(manifest, class, database, catalog, evidence, &sets))
+    };
+    ledger.head = weighed.last().filter(|last| last.sequence == history.head_sequence()).and_then(describe);
+    ledger.weakest = weakest.and_then(describe);
+    ledger
+}
+
+/// The snapshots that survive the loss of any one coalition, by what is believed of the sites; not those of nothing, which
+/// cost a thief nothing.
+pub(crate) fn durable_snapshots(database: &DatabaseName, catalog: &Catalog, evidence: &Evidence) -> BTreeSet<u64> {
+    let Some(history) = catalog.history(database) else { return BTreeSet::new() };
+    let sets = CoalitionSets::of(catalog.charter());
+    let (_classes, weighed) = weigh(database, history, catalog, evidence, &sets, &mut StripeCounts::default());
+    let is_durable = |one: &Weighed| one.surplus.0 >= SHIFT && one.class.is_some();
+    weighed.into_iter().filter(is_durable).map(|one| one.sequence).collect()
+}
+
+/// What a snapshot has left over.
+struct Weighed {
+    sequence: u64,
+    /// Without the worst coalition and now, shifted.
+    surplus: (usize, usize),
+    /// That of its worst stripe.
+    class: Option<usize>,
+}
+
+/// Every retained snapshot by its worst stripe, in order.
+fn weigh(
+    database: &DatabaseName,
+    history: &History,
+    catalog: &Catalog,
+    evidence: &Evidence,
+    sets: &CoalitionSets<'_>,
+    counts: &mut StripeCounts,
+) -> (Vec<Class>, Vec<Weighed>) {
+    let (classes, changes) = classify(database, history, catalog, evidence, sets, counts);
     let mut in_use: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut weakest: Option<((usize, usize), u64, Option<usize>)> = None;
-    for manifest in history.manifests_from(1).map(Signed::document) {
-        for (class, added, dropped) in changes.get(&manifest.sequence).into_iter().flatten() {
-            let count = in_use.entry(*class).or_default();
-            *count = (*count + added).saturating_sub(*dropped);
+    let mut changes = changes.into_iter().peekable();
+    let mut weighed = Vec::new();
+    for manifest in history.retained_from(1).map(Signed::document) {
+        // Those of snapshots that were let go come with the next that was not.
+        while let Some((_sequence, of_one)) = changes.next_if(|(sequence, _of_one)| *sequence <= manifest.sequence) {
+            for (class, added, dropped) in of_one {
+                let count = in_use.entry(class).or_default();
+                *count = (*count + added).saturating_sub(dropped);
+            }
         }
         in_use.retain(|_class, count| *count > 0);
         let used = in_use.keys().filter_map(|class| Some((classes.get(*class)?.surplus(), *class)));
         let worst = used.min();
-        let shares = share_set(manifest, database, history, evidence, &sets);
+        let shares = share_set(manifest, database, history, evidence, sets);
         let threshold = usize::from(history.custody_of(manifest).threshold);
         let shares_remaining = sets.worst(&shares).0;
-        let share_surplus = (shares_remaining + 256 - threshold, shares.count() + 256 - threshold);
+        let share_surplus = (shares_remaining + SHIFT - threshold, shares.count() + SHIFT - threshold);
         let surplus = worst.map_or(share_surplus, |(surplus, _class)| surplus.min(share_surplus));
-        ledger.snapshot_count += 1;
-        if surplus.0 >= 256 {
-            ledger.durable_count += 1;
-            ledger.newest_durable = Some(manifest.sequence);
-        }
-        let class = worst.map(|(_surplus, class)| class);
-        if weakest.as_ref().is_none_or(|(least, _, _)| surplus <= *least) {
-            weakest = Some((surplus, manifest.sequence, class));
-        }
-        if manifest.sequence == history.head_sequence() {
-            let class = class.and_then(|class| classes.get(class));
-            ledger.head = Some(describe(manifest, class, database, catalog, evidence, &sets));
-        }
+        weighed.push(Weighed { sequence: manifest.sequence, surplus, class: worst.map(|(_surplus, class)| class) });
     }
-    ledger.weakest = weakest.and_then(|(_surplus, sequence, class)| {
-        let manifest = history.manifest(sequence)?.document();
-        Some(describe(manifest, class.and_then(|class| classes.get(class)), database, catalog, evidence, &sets))
-    });
-    ledger
+    (classes, weighed)
 }
 
 /// By sequence: the class of stripes, how many of them it adds and how many it drops.

@@ -1,5 +1,6 @@
 //! What the release log says, as a set: each order with the newest charter whose officials stand behind it, and each release.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ use crate::wire::summary::known;
 struct Known<'a> {
     orders: Vec<(&'a Digest, u64)>,
     notices: Vec<(&'a SiteName, &'a Digest, &'a DatabaseName, u64)>,
+    vetoed: &'a BTreeSet<Digest>,
 }
 
 impl Release {
@@ -26,7 +28,8 @@ impl Release {
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| {
             let orders = self.vouchers.iter().map(|(order, voucher)| (order, *voucher)).collect();
-            known("releases", &Known { orders, notices: self.noticed.iter().map(of_notice).collect() })
+            let notices = self.noticed.iter().map(of_notice).collect();
+            known("releases", &Known { orders, notices, vetoed: &self.vetoed })
         })
     }
 

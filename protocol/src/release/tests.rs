@@ -305,6 +305,7 @@ fn orders_and_notices_come_from_other_sites_and_survive_a_restart_in_their_order
         let digest = |entry: &LogEntry| match entry {
             LogEntry::Order(order) => order.digest(),
             LogEntry::Notice(notice) => notice.digest(),
+            LogEntry::Veto(veto) => veto.digest(),
         };
         site.release.log().iter().map(digest).collect()
     };

@@ -8,10 +8,11 @@ use crate::document::Inventory;
 use crate::evidence::Evidence;
 use crate::identifier::{DatabaseName, SiteName};
 use crate::ledger::claims_shard;
-use crate::limits::INVENTORY_RUNS_MAX;
+use crate::limits::{INVENTORY_RUNS_MAX, LET_GO_RUNS_MAX};
 use crate::machine::{Announcement, Event, Output, SiteKeys};
 use crate::number_set::NumberSet;
 use crate::repair::Repair;
+use crate::retention::Retention;
 use crate::share_recovery::missing_from;
 use crate::signature::Signed;
 use crate::timestamp::Timestamp;
@@ -79,7 +80,7 @@ fn missing_shares(database: &DatabaseName, catalog: &Catalog, me: &SiteName) -> 
 /// Whether the others cannot know what this site holds of some snapshot after `said_until`: other sites have brought it,
 /// and no writer has come for a receipt. Nobody would count on such a shard, nor ask for it to repair another.
 fn is_silent(history: &History, said_until: u64, me: &SiteName) -> bool {
-    let mut later = history.manifests_from(said_until + 1).map(Signed::document);
+    let mut later = history.retained_from(said_until + 1).map(Signed::document);
     later.any(|manifest| {
         let (is_placed, is_custodian) = (
             history.is_placed(manifest, me),
@@ -97,6 +98,7 @@ impl Repair {
         now: Timestamp,
         catalog: &Catalog,
         evidence: &mut Evidence,
+        retention: &Retention,
         keys: &SiteKeys,
         outputs: &mut Vec<Output>,
     ) {
@@ -105,21 +107,23 @@ impl Repair {
             .map(|(database, _declaration)| database.clone())
             .collect();
         for database in due {
-            self.declare_one(now, &database, catalog, evidence, keys, outputs);
+            self.declare_one(now, &database, catalog, evidence, retention, keys, outputs);
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the machines whose words go into one document")]
     fn declare_one(
         &mut self,
         now: Timestamp,
         database: &DatabaseName,
         catalog: &Catalog,
         evidence: &mut Evidence,
+        retention: &Retention,
         keys: &SiteKeys,
         outputs: &mut Vec<Output>,
     ) {
         let Some(history) = catalog.history(database) else { return };
-        let has_seen = self.sweep.has_seen(database, history.kept_stripes().len());
+        let has_seen = self.sweep.has_seen(database, history.kept_stripes().positions());
         let Some(declaration) = self.declarations.get_mut(database) else { return };
         let held = evidence.inventory(database, &keys.name).map(Signed::document);
         let numbers: BTreeSet<u64> = self.queue.of_database(database).map(|shard| shard.stripe_number).collect();
@@ -153,9 +157,18 @@ impl Repair {
         let epochs = history.epochs().runs();
         let is_of_past = has_seen && held.map_or(!epochs.is_empty(), |said| said.epochs != epochs);
         let is_new_epoch = is_of_past && since(AFTER_EPOCH_MS);
-        if !(is_loss && since(AFTER_LOSS_MS) || is_news || is_overdue || is_new_epoch) {
+        let expired = retention.due(database).map(|due| due.without(history.agreed_gone()));
+        let expired = expired.map(|expired| expired.last_runs(INVENTORY_RUNS_MAX)).unwrap_or_default();
+        let let_go = history.agreed_gone().last_runs(LET_GO_RUNS_MAX);
+        let is_said = held.map_or(expired.is_empty() && let_go.is_empty(), |said| {
+            (&said.expired, &said.let_go) == (&expired, &let_go)
+        });
+        let is_expired = has_seen && !is_said;
+        let is_expired_news = is_expired && since(AFTER_MENDING_MS);
+        if !(is_loss && since(AFTER_LOSS_MS) || is_news || is_overdue || is_new_epoch || is_expired_news) {
             // Looked at again in the next tick only if there is something to wait for.
-            declaration.is_due = is_loss || is_mended || silent_since.is_some() || waits_for_ripe || is_of_past;
+            declaration.is_due =
+                is_loss || is_mended || silent_since.is_some() || waits_for_ripe || is_of_past || is_expired;
             return;
         }
         (declaration.is_due, declaration.said_at) = (false, Some(now));
@@ -168,6 +181,8 @@ impl Repair {
             missing_stripes: NumberSet::covering(numbers, INVENTORY_RUNS_MAX),
             missing_shares: NumberSet::covering(missing_shares, INVENTORY_RUNS_MAX),
             epochs,
+            expired,
+            let_go,
             at: evidence.moment_after(database, &keys.name, now),
         };
         let (stripes, shares) = (inventory.missing_stripes.count(), inventory.missing_shares.count());

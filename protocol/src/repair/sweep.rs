@@ -55,13 +55,16 @@ impl Sweep {
         for (database, history) in catalog.histories() {
             let place = self.places.entry(database.clone()).or_default();
             let stripes = history.kept_stripes();
-            if place.next >= stripes.len() && place.has_ended {
+            if place.next >= stripes.positions() && place.has_ended {
                 continue;
             }
             let mut batch = Batch { database: database.clone(), shards: Vec::new(), is_last: false, next: place.next };
-            while let Some(stripe) = stripes.get(batch.next).filter(|_stripe| batch.shards.len() < PAGE_ENTRIES_MAX) {
+            while batch.next < stripes.positions() && batch.shards.len() < PAGE_ENTRIES_MAX {
+                let stripe = stripes.get(batch.next);
                 batch.next += 1;
-                if let Some((index, root)) = stripe.live.shard_due_at(me) {
+                if let Some((stripe, (index, root))) =
+                    stripe.and_then(|stripe| Some((stripe, stripe.live.shard_due_at(me)?)))
+                {
                     #[cfg(feature = "planted-bugs")]
                     let (index, root) = if crate::planted::is_planted(crate::planted::Bug::PlacementIgnored) {
                         let first = shard_codec::ShardIndex::new(0);
@@ -73,7 +76,7 @@ impl Sweep {
                     batch.shards.push(ShardName { database: database.clone(), stripe_number, shard_index, root });
                 }
             }
-            batch.is_last = batch.next == stripes.len();
+            batch.is_last = batch.next == stripes.positions();
             let roots = batch.shards.iter().map(|shard| shard.root).collect();
             self.next_ticket += 1;
             let ticket = Ticket(self.next_ticket);
@@ -97,7 +100,7 @@ impl Sweep {
     }
 
     /// Whether all of a database's stripes were looked for since the start.
-    pub(super) fn has_seen(&self, database: &DatabaseName, stripe_count: usize) -> bool {
-        self.places.get(database).is_some_and(|place| place.has_ended && place.next >= stripe_count)
+    pub(super) fn has_seen(&self, database: &DatabaseName, positions: usize) -> bool {
+        self.places.get(database).is_some_and(|place| place.has_ended && place.next >= positions)
     }
 }

@@ -37,13 +37,13 @@ pub(super) fn is_due(entry: &Database, history: &History, manifest: &Manifest, w
 pub fn due_count(catalog: &Catalog, database: &DatabaseName, wall: Timestamp) -> u64 {
     let entry = catalog.charter().database(database);
     let Some((entry, history)) = entry.zip(catalog.history(database)) else { return 0 };
-    let manifests = history.manifests_from(1).map(Signed::document);
+    let manifests = history.retained_from(1).map(Signed::document);
     manifests.filter(|manifest| is_due(entry, history, manifest, wall)).count() as u64
 }
 
 /// The first block from `from` on in which a snapshot is due.
 pub(super) fn next_block(entry: &Database, history: &History, from: u64, wall: Timestamp) -> Option<u64> {
-    let mut manifests = history.manifests_from(from * BLOCK_SNAPSHOTS + 1).map(Signed::document);
+    let mut manifests = history.retained_from(from * BLOCK_SNAPSHOTS + 1).map(Signed::document);
     manifests.find(|manifest| is_due(entry, history, manifest, wall)).map(|manifest| block_of(manifest.sequence))
 }
 
@@ -64,7 +64,7 @@ pub(super) fn plan(
     rng: &mut impl CryptoRng,
 ) -> Result<ReshareScope, String> {
     let in_block = || {
-        let manifests = history.manifests_from(block * BLOCK_SNAPSHOTS + 1).map(Signed::document);
+        let manifests = history.retained_from(block * BLOCK_SNAPSHOTS + 1).map(Signed::document);
         let in_block = manifests.take_while(|manifest| block_of(manifest.sequence) == block);
         in_block.filter(|manifest| is_due(entry, history, manifest, wall))
     };

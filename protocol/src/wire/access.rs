@@ -68,6 +68,10 @@ fn reads(databases: &[DatabaseName], request: &Request) -> bool {
     {
         return databases.contains(database);
     }
+    // What sites say of themselves tells which snapshots they have let go.
+    if let Request::Evidence { database: Some(database), .. } = request {
+        return databases.contains(database);
+    }
     matches!(request, Request::Shard { .. } | Request::ShardRange { .. })
 }
 

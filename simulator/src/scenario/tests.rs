@@ -55,6 +55,8 @@ fn defaults_are_filled_in_and_sites_are_counted() {
 fn ten_thousand_sites_are_read() {
     let text = SMALL.replace("count = 2", "count = 9999");
     assert_eq!(read(&text).unwrap().sites.len(), 10_000);
+    let text = SMALL.replace("count = 2", "count = 100001");
+    assert!(refused(&text).starts_with("line 8, sites[1].count: 100001 sites"), "{}", refused(&text));
     let text = SMALL.replace("count = 2", "count = 4000000000");
     assert!(refused(&text).starts_with("line 8, sites[1].count: 4000000000 sites"), "{}", refused(&text));
 }
@@ -83,6 +85,17 @@ fn too_many_hits_are_named_where_they_become_too_many() {
         said,
         "line 5021, events[1001].hits: with this one the events hit 10010000 sites in all, of 10000000 at most"
     );
+}
+
+/// A report could not tell two events of one name apart.
+#[test]
+fn events_may_overlap_and_may_not_share_a_name() {
+    let event = |name: &str| {
+        format!("[[events]]\nname = \"{name}\"\nat = \"10d\"\nhits = [\"all\"]\neffect = \"down\"\nlasts = \"20d\"\n")
+    };
+    assert_eq!(read(&format!("{SMALL}{}{}", event("first"), event("second"))).unwrap().events.len(), 2);
+    let said = refused(&format!("{SMALL}{}{}", event("twice"), event("twice")));
+    assert!(said.contains("events[2].name: two events are called 'twice'"), "{said}");
 }
 
 /// What is changed, and what is said then.

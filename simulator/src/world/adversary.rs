@@ -2,10 +2,11 @@
 //! else; what they do is in [`super::enemy`].
 
 use protocol::catalog::Catalog;
-use protocol::document::{Manifest, Receipt, Said, Vote};
+use protocol::document::{Inventory, Manifest, Receipt, Said, Vote};
 use protocol::host::Machines;
 use protocol::identifier::DatabaseName;
 use protocol::machine::{Announcement, RecordKind, SiteKeys};
+use protocol::number_set::NumberSet;
 use protocol::signature::Signed;
 use protocol::wire::resharing::Answer;
 use protocol::wire::{Request, Response};
@@ -151,9 +152,12 @@ impl Liar {
         }
     }
 
-    /// Old documents that it sends around again, the oldest first.
+    /// What it sends around again and again: old documents, the oldest first, or made-up ones.
     #[must_use]
-    pub fn replays(&self, now: Time, disk: &Disk) -> Vec<Announcement> {
+    pub fn replays(&self, now: Time, keys: &SiteKeys, disk: &Disk) -> Vec<Announcement> {
+        if self.lies(now, Lie::LetGo) {
+            return disk.records(RecordKind::Inventory).filter_map(|(_key, bytes)| let_all_go(keys, bytes)).collect();
+        }
         if !self.lies(now, Lie::Replay) {
             return Vec::new();
         }
@@ -174,6 +178,17 @@ fn forget_lock(keys: &SiteKeys, vote: &[u8]) -> Option<ByteBuf> {
     let mut vote = Signed::<Vote>::decode(vote).ok()?.document().clone();
     vote.said = Said::Promised { locked: None };
     Some(Signed::sign_new(vote, &keys.identity).ok()?.encode().into())
+}
+
+/// This site's inventory of a database, if it is one, that says that everything may go.
+fn let_all_go(keys: &SiteKeys, bytes: &[u8]) -> Option<Announcement> {
+    let mut said = Signed::<Inventory>::decode(bytes).ok()?.document().clone();
+    if said.site != keys.name {
+        return None;
+    }
+    let all = NumberSet::of_run(1, 1_000_000);
+    (said.expired, said.let_go, said.at) = (all.clone(), all, said.at.plus_ms(1));
+    Some(Announcement::Inventory(Signed::sign_new(said, &keys.identity).ok()?.encode().into()))
 }
 
 /// A receipt for everything, whatever is there.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use protocol::document::{
-    Alliance, Charter, CharterChain, Database, Document, Official, Roles, Site, SiteKind, SiteState,
+    Alliance, Charter, CharterChain, Database, Document, Official, Retention, Roles, Site, SiteKind, SiteState,
 };
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::SiteKeys;
@@ -241,6 +241,12 @@ fn founding_charter(config: &Config, officials: &[Keypair], sites: &[Rc<SiteKeys
         quota_bytes: 1 << 40,
         rpo_seconds: None,
         refresh_days: None,
+        retention: entry.retention.as_ref().map(|rules| Retention {
+            keep: rules.keep.clone(),
+            delay_seconds: rules.delay_seconds,
+            holds: Vec::new(),
+            deletions: Vec::new(),
+        }),
     };
     Charter {
         state_name: "Ruritania".to_owned(),

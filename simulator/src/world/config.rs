@@ -7,6 +7,7 @@
 mod pace;
 mod validate;
 
+use protocol::document::Keep;
 use protocol::identifier::{DatabaseName, SiteName};
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +124,19 @@ pub struct DatabaseConfig {
     pub threshold: u8,
     /// Plaintext of one snapshot that is new against the one before, in bytes.
     pub change_bytes: u32,
+    /// How long its snapshots are kept; for ever if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionConfig>,
+}
+
+/// What is kept of a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// The rules.
+    pub keep: Vec<Keep>,
+    /// Between a charter that keeps less and the first snapshot that goes by it.
+    pub delay_seconds: u64,
 }
 
 /// How messages travel. Rates are per message and hold until the heal.
@@ -376,6 +390,8 @@ pub enum Lie {
     Replay,
     /// Throws its shards away, says nothing of it, and asks others for theirs when it is audited.
     Freeload,
+    /// Says in its inventories that every snapshot is at the end of its retention.
+    LetGo,
 }
 
 /// What a stolen writer key is used for.

@@ -4,12 +4,13 @@
 //! What is drawn never goes beyond what is promised, as in a fault atlas: whatever destroys, lies or copies is in one
 //! jurisdiction, which the charter's own check sized threshold and parity for. Everything else may happen anywhere.
 
+use protocol::document::{Keep, Period};
 use protocol::identifier::{DatabaseName, SiteName};
 
 use super::Config;
 use super::config::{
     Abuse, Action, Asserted, ClockConfig, DatabaseConfig, DiskConfig, Happening, Lie, NetworkConfig, PaceConfig,
-    SiteConfig, Theft,
+    RetentionConfig, SiteConfig, Theft,
 };
 use super::random::{Purpose, Stream};
 
@@ -81,7 +82,39 @@ impl Draw {
             let database = config.databases.first().map(|database| database.name.clone());
             database.into_iter().for_each(|database| self.add(&mut config, Action::TurnCustodians { database }));
         }
+        if self.stream.chance(0.3) {
+            self.retention(&mut config);
+        }
         config
+    }
+
+    /// Snapshots that go while the run lasts: more of them, clocks that are nearly right, and short rules.
+    fn retention(&mut self, config: &mut Config) {
+        let stream = &mut self.stream;
+        let keep = |one_per, seconds| Keep { one_per, for_seconds: Some(seconds) };
+        let mut rules = vec![keep(Period::Snapshot, stream.between(5, 40))];
+        if stream.chance(0.5) {
+            rules.push(keep(Period::Minute, stream.between(60, 120)));
+        }
+        let delay_seconds = stream.between(5, 60);
+        config.pace.retention_interval_ms = small(stream.between(3_000, 15_000));
+        config.pace.retention_grace_ms = small(stream.between(2_000, 60_000));
+        config.clock.offset_ms_max = small(stream.between(0, 2_000));
+        let Some(database) = config.databases.first_mut() else { return };
+        database.retention = Some(RetentionConfig { keep: rules, delay_seconds });
+        let name = database.name.clone();
+        for _ in 0..self.stream.between(4, 9) {
+            self.add(config, Action::Publish { database: name.clone() });
+        }
+        // Who lies anyway, lies about this; wrong bytes are needed elsewhere.
+        for happening in &mut config.timeline {
+            if let Action::Lie { lie, .. } = &mut happening.action
+                && *lie != Lie::WrongBytes
+                && self.stream.chance(0.8)
+            {
+                *lie = Lie::LetGo;
+            }
+        }
     }
 
     fn sites(&mut self) -> Vec<SiteConfig> {
@@ -125,6 +158,7 @@ impl Draw {
             data_shards: small(self.stream.between(1, data_shards)),
             threshold: small(self.stream.between(threshold.0, threshold.1)),
             change_bytes: small(self.stream.between(100, 2_000)),
+            retention: None,
         };
         names.iter().take(count).map(database).collect()
     }
@@ -275,6 +309,7 @@ impl Draw {
             Lie::Equivocate,
             Lie::Replay,
             Lie::Freeload,
+            Lie::LetGo,
         ];
         let lie = self.stream.pick(&lies).copied().unwrap_or(Lie::Withhold);
         let least_ms = if lie == Lie::WrongBytes { 100_000 } else { 5_000 };

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use protocol::evidence::ShardName;
 use protocol::machine::{Record, RecordKind};
+use protocol::timestamp::Timestamp;
 use shard_codec::Digest;
 
 use super::random::Stream;
@@ -18,6 +20,8 @@ pub type Bytes = Arc<[u8]>;
 /// A shard in the store.
 #[derive(Clone, Debug)]
 pub struct StoredShard {
+    /// What it was first stored for.
+    pub name: ShardName,
     /// As they are on the disk now.
     pub bytes: Bytes,
     /// Found rotten when it was read: not claimed until it is put again.
@@ -39,7 +43,9 @@ pub struct Disk {
     records: BTreeMap<(RecordKind, Vec<u8>), Vec<u8>>,
     unsynced: Vec<Record>,
     shards: BTreeMap<Digest, StoredShard>,
-    incoming: BTreeMap<u64, (Digest, Bytes)>,
+    incoming: BTreeMap<u64, (ShardName, Bytes)>,
+    /// Shards that nothing refers to, and since when.
+    notes: BTreeMap<Digest, Timestamp>,
     /// Nothing more fits.
     pub full: bool,
     /// Every write takes so many times as long.
@@ -104,14 +110,16 @@ impl Disk {
     }
 
     /// Begins to write a shard.
-    pub fn begin_shard(&mut self, write: u64, root: Digest, bytes: Bytes) {
-        self.incoming.insert(write, (root, bytes));
+    pub fn begin_shard(&mut self, write: u64, name: ShardName, bytes: Bytes) {
+        self.incoming.insert(write, (name, bytes));
     }
 
     /// The shard and its index entry are on the disk.
     pub fn sync_shard(&mut self, write: u64) {
-        if let Some((root, bytes)) = self.incoming.remove(&write) {
-            self.shards.insert(root, StoredShard { bytes, found_rotten: false });
+        if let Some((name, bytes)) = self.incoming.remove(&write) {
+            self.notes.remove(&name.root);
+            let name = self.shards.remove(&name.root).map_or(name, |before| before.name);
+            self.shards.insert(name.root, StoredShard { name, bytes, found_rotten: false });
         }
     }
 
@@ -119,6 +127,32 @@ impl Disk {
     #[must_use]
     pub fn claims(&self, root: &Digest) -> bool {
         self.shards.get(root).is_some_and(|shard| !shard.found_rotten)
+    }
+
+    /// The same; whoever is told so relies on it from now on.
+    pub fn rely_on(&mut self, root: &Digest) -> bool {
+        self.notes.remove(root);
+        self.claims(root)
+    }
+
+    /// Shards after this one, in the order of their roots.
+    #[must_use]
+    pub fn listed(&self, after: Option<&Digest>, limit: usize) -> Vec<ShardName> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.shards.range((from, Bound::Unbounded)).map(|(_root, shard)| shard.name.clone()).take(limit).collect()
+    }
+
+    /// Notes what nothing refers to, and removes what was noted long enough ago; whether there was any.
+    pub fn collect(&mut self, unreferenced: &[Digest], referenced: &[Digest], at: Timestamp, grace_ms: u64) -> bool {
+        referenced.iter().for_each(|root| _ = self.notes.remove(root));
+        let notes = &mut self.notes;
+        let is_ripe = |root: &&Digest| notes.entry(**root).or_insert(at).plus_ms(grace_ms) <= at;
+        let ripe: Vec<Digest> = unreferenced.iter().filter(is_ripe).copied().collect();
+        for root in &ripe {
+            self.notes.remove(root);
+            self.shards.remove(root);
+        }
+        !ripe.is_empty()
     }
 
     /// Reads a shard; what is found rotten is not claimed any more.
@@ -183,6 +217,7 @@ impl Disk {
     pub fn empty(&mut self, records: bool) {
         self.shards.clear();
         self.incoming.clear();
+        self.notes.clear();
         if records {
             self.records.clear();
             self.unsynced.clear();

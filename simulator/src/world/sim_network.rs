@@ -67,6 +67,7 @@ fn bytes_of_announcement(announcement: &Announcement) -> usize {
         | Announcement::Receipt(bytes)
         | Announcement::Order(bytes)
         | Announcement::Notice(bytes)
+        | Announcement::Veto(bytes)
         | Announcement::Fork(bytes)
         | Announcement::Epoch(bytes)
         | Announcement::Inventory(bytes)

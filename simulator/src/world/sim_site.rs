@@ -7,6 +7,7 @@
 
 mod conversation;
 mod mend;
+mod reached;
 mod serve;
 mod work;
 
@@ -19,8 +20,10 @@ use protocol::evidence::ShardName;
 use protocol::host::{Input, Machines};
 use protocol::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys};
 use protocol::repair::{self, Outcome};
+use protocol::retention;
 use protocol::signature::{PublicKey, Signed};
 use protocol::wire::{Refusal, Request, Response};
+use shard_codec::Digest;
 
 use super::adversary::Liar;
 use super::config::PaceConfig;
@@ -32,6 +35,7 @@ use super::trace::{NodeId, TraceEvent};
 use super::virtual_clock::{Clock, Time};
 use conversation::Conversation;
 use mend::{Mending, Purpose};
+use reached::reached_by;
 use work::Asking;
 
 /// What a site does to the world.
@@ -127,7 +131,7 @@ pub struct Process {
     /// Questions under way to each site, by number.
     asking: BTreeMap<(NodeId, u64), Asking>,
     /// The shard read last, and when the next is due.
-    scrubbed: Option<shard_codec::Digest>,
+    scrubbed: Option<Digest>,
     scrub_due: Time,
     conversations: BTreeMap<NodeId, Conversation>,
     charter_version: u64,
@@ -137,7 +141,7 @@ pub struct Process {
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Under which order.
-    pub order: shard_codec::Digest,
+    pub order: Digest,
     /// Of which database.
     pub database: protocol::identifier::DatabaseName,
     /// Of which snapshot.
@@ -405,18 +409,26 @@ impl SimSite {
 
     /// Carries out what the machines said, in order.
     fn carry_out(&mut self, now: Time, origin: Origin, outputs: Vec<Output>, out: &mut Vec<Effect>) {
-        let mut next = None;
+        let mut next = Vec::new();
         for output in outputs {
             match output {
                 Output::Persist(_) => {}
                 Output::CheckShards { ticket, roots } => {
-                    let missing = roots.into_iter().filter(|root| !self.disk.claims(root)).collect();
-                    next = Some(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing }));
+                    let missing = roots.into_iter().filter(|root| !self.disk.rely_on(root)).collect();
+                    next.push(Input::Catalog(catalog::Input::ShardsChecked { ticket, missing }));
                 }
                 Output::Sweep { ticket, roots } => {
                     let hides = self.liar.as_ref().is_some_and(|liar| liar.hides(now));
                     let missing = roots.into_iter().filter(|root| !hides && !self.disk.claims(root)).collect();
-                    next = Some(Input::Repair(repair::Input::Swept { ticket, missing }));
+                    next.push(Input::Repair(repair::Input::Swept { ticket, missing }));
+                }
+                Output::ListShards { ticket, after, limit } => {
+                    let shards = self.disk.listed(after.as_ref(), limit);
+                    next.push(Input::Retention(retention::Input::Listed { ticket, shards }));
+                }
+                Output::Collect { unreferenced, referenced, at, grace_ms } => {
+                    let removed = self.disk.collect(&unreferenced, &referenced, at, grace_ms);
+                    out.extend(removed.then_some(Effect::Fact(Fact::Reached("shards were collected"))));
                 }
                 Output::Ask { ticket, site, request } => self.ask(ticket, &site, *request, out),
                 Output::Repair(job) => self.mend(now, job, Purpose::Store, out),
@@ -431,7 +443,13 @@ impl SimSite {
             }
         }
         self.follow_charter(now, out);
-        if let Some(input) = next {
+        // Before anything that waits: the first at once, and those after it in their turn.
+        let mut next = next.into_iter();
+        let first = next.next();
+        if let Some(process) = &mut self.process {
+            next.rev().for_each(|input| process.queue.push_front((Origin::Nobody, Job::Handle(input))));
+        }
+        if let Some(input) = first {
             self.handle(now, origin, input, out);
         }
     }
@@ -462,30 +480,5 @@ impl SimSite {
         for peer in peers {
             self.news(now, peer, announcement.clone(), out);
         }
-    }
-}
-
-/// What a swarm must reach now and then, of what sites tell people.
-const fn reached_by(event: &Event) -> Option<&'static str> {
-    match event {
-        Event::Reshared { .. } => Some("shares were given on"),
-        Event::EpochForked { .. } => Some("two epochs of one number"),
-        Event::ReshareFailed { .. } => Some("shares were not given on at once"),
-        Event::LossProven { .. } => Some("a loss was proven"),
-        Event::ShardMissing { .. } => Some("a shard was found missing"),
-        Event::ShardMended { .. } => Some("a shard was mended"),
-        Event::RepairFailed { .. } => Some("a repair failed"),
-        Event::Declared { stripes: 0, shares: 0, .. } => Some("a site was whole again"),
-        Event::SharesRecovered { .. } => Some("a share was recovered"),
-        Event::CustodianLied { .. } => Some("a custodian lied"),
-        Event::Declared { .. } => Some("a site said what it lacks"),
-        Event::CharterAdopted { .. }
-        | Event::SnapshotHeld { .. }
-        | Event::Forked { .. }
-        | Event::OrderAccepted { .. }
-        | Event::ShareReleased { .. }
-        | Event::HelperLied { .. }
-        | Event::ShareRecoveryFailed { .. }
-        | Event::Refused { .. } => None,
     }
 }

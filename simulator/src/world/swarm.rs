@@ -13,7 +13,7 @@ use super::engine::run;
 use super::report::{Report, Violation};
 
 /// What a swarm must reach at least once: each kind of work, fault and enemy, each kind of refusal.
-pub const MUST_REACH: [&str; 58] = [
+pub const MUST_REACH: [&str; 60] = [
     "publish",
     "restore",
     "replace",
@@ -72,6 +72,8 @@ pub const MUST_REACH: [&str; 58] = [
     "an audit was answered",
     "shares were given on",
     "shares were not given on at once",
+    "snapshots were let go",
+    "shards were collected",
 ];
 
 /// A run that failed.

@@ -19,6 +19,7 @@ pub(super) fn log_page<'a>(entries: impl Iterator<Item = &'a LogEntry>) -> Respo
     announcements(entries.map(|entry| match entry {
         LogEntry::Order(order) => (Announcement::Order as Kind, order.encode()),
         LogEntry::Notice(notice) => (Announcement::Notice as Kind, notice.encode()),
+        LogEntry::Veto(veto) => (Announcement::Veto as Kind, veto.encode()),
     }))
 }
 

@@ -7,5 +7,6 @@ mod mesh;
 mod repairs;
 mod reshare_attacks;
 mod reshares;
+mod retains;
 mod shares;
 mod successions;

@@ -77,7 +77,7 @@ fn the_table() {
         ("shard-range", "no yes yes yes yes no"),
         ("columns", "yes no no no no no"),
         ("audit", "yes no no no no no"),
-        ("evidence", "yes no no no no no"),
+        ("evidence", "yes yes no yes no no"),
         ("missing-shards", "yes yes yes no no no"),
         ("publish", "no yes yes no no no"),
         ("present-order", "yes yes yes yes yes yes"),

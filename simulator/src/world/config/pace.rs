@@ -3,6 +3,7 @@
 use protocol::audit::AuditOptions;
 use protocol::host::Pace;
 use protocol::repair::RepairOptions;
+use protocol::retention::RetentionOptions;
 use serde::{Deserialize, Serialize};
 
 /// Times in milliseconds, of every site alike.
@@ -23,6 +24,20 @@ pub struct PaceConfig {
     pub sweep_interval_ms: u32,
     /// Between two shards that are read again to see whether they rot.
     pub scrub_interval_ms: u32,
+    /// Between two looks at what retention lets go.
+    #[serde(default = "retention_interval_ms")]
+    pub retention_interval_ms: u32,
+    /// So long after it was first seen a shard is removed that nothing refers to.
+    #[serde(default = "retention_grace_ms")]
+    pub retention_grace_ms: u32,
+}
+
+const fn retention_interval_ms() -> u32 {
+    600_000
+}
+
+const fn retention_grace_ms() -> u32 {
+    7 * 86_400_000
 }
 
 impl Default for PaceConfig {
@@ -35,6 +50,8 @@ impl Default for PaceConfig {
             repair_patience_ms: 10_000,
             sweep_interval_ms: 20_000,
             scrub_interval_ms: 4_000,
+            retention_interval_ms: retention_interval_ms(),
+            retention_grace_ms: retention_grace_ms(),
         }
     }
 }
@@ -54,6 +71,11 @@ impl PaceConfig {
                 sweep_interval_ms: self.sweep_interval_ms.into(),
                 ..RepairOptions::default()
             },
+            retention: RetentionOptions {
+                interval_ms: self.retention_interval_ms.into(),
+                grace_ms: self.retention_grace_ms.into(),
+                stride_ms: 2 * u64::from(self.tick_ms),
+            },
         }
     }
 
@@ -64,7 +86,7 @@ impl PaceConfig {
         u64::from(self.sweep_interval_ms) + u64::from(self.repair_patience_ms) + 4 * u64::from(self.tick_ms) + 10_000
     }
 
-    pub(super) fn numbers(&self) -> [(&'static str, u32); 7] {
+    pub(super) fn numbers(&self) -> [(&'static str, u32); 9] {
         [
             ("pace.tick_ms", self.tick_ms),
             ("pace.audit_interval_ms", self.audit_interval_ms),
@@ -73,6 +95,8 @@ impl PaceConfig {
             ("pace.repair_patience_ms", self.repair_patience_ms),
             ("pace.sweep_interval_ms", self.sweep_interval_ms),
             ("pace.scrub_interval_ms", self.scrub_interval_ms),
+            ("pace.retention_interval_ms", self.retention_interval_ms),
+            ("pace.retention_grace_ms", self.retention_grace_ms),
         ]
     }
 }

@@ -187,7 +187,7 @@ impl World<'_> {
             }
         }
         self.facts.push_back((node, Fact::Struck));
-        if lie == Lie::Replay {
+        if matches!(lie, Lie::Replay | Lie::LetGo) {
             self.queue.push(self.now.plus_ms(REPLAY_EVERY_MS), Event::Replay(node));
         }
     }
@@ -197,7 +197,7 @@ impl World<'_> {
         let now = self.now;
         let Some(site) = self.sites.get(node.index()) else { return };
         let Some(liar) = &site.liar else { return };
-        let old = liar.replays(now, &site.disk);
+        let old = liar.replays(now, &site.keys, &site.disk);
         if now < liar.until {
             self.queue.push(now.plus_ms(REPLAY_EVERY_MS), Event::Replay(node));
         }

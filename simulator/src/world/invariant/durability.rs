@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::contents::{ContentsRoot, root_context};
 use protocol::document::{Custody, Manifest, block_of};
 use protocol::identifier::DatabaseName;
-use protocol::machine::RecordKind;
+use protocol::machine::{Record, RecordKind};
 use protocol::resharing;
 use shard_codec::sealing::open_root;
 use shard_codec::secret_sharing::reconstruct;
 use shard_codec::{Digest, ShardIndex, Share, ShareIndex, UncheckedShard, VerifiedShard};
 
+use super::retention::gone_of;
 use super::{Fact, Invariant, Scene};
 use crate::world::chronicle::Chapter;
 use crate::world::fetch::decode;
@@ -30,7 +31,7 @@ impl Invariant for Durability {
         "durability"
     }
 
-    fn observe(&mut self, scene: &Scene<'_>, _node: NodeId, fact: &Fact) -> Result<(), String> {
+    fn observe(&mut self, scene: &Scene<'_>, node: NodeId, fact: &Fact) -> Result<(), String> {
         if !scene.config.asserted.durability {
             return Ok(());
         }
@@ -38,6 +39,10 @@ impl Invariant for Durability {
             Fact::Noted(Note::Published { manifest, durable: true, .. }) => {
                 self.promised.insert(*manifest);
                 check(scene, manifest)
+            }
+            Fact::Synced(records) if scene.honest(node).is_some() => {
+                self.let_go(scene, records);
+                Ok(())
             }
             Fact::Struck | Fact::Crashed => self.promised.iter().try_for_each(|manifest| check(scene, manifest)),
             Fact::Started
@@ -69,6 +74,18 @@ impl Invariant for Durability {
             }
         }
         Ok(())
+    }
+}
+
+impl Durability {
+    /// What the sites have let go is promised no more; whether they may is judged by [`super::retention`].
+    fn let_go(&mut self, scene: &Scene<'_>, records: &[Record]) {
+        for (database, gone) in records.iter().filter_map(gone_of) {
+            self.promised.retain(|manifest| {
+                let place = scene.chronicle.places.get(manifest);
+                place.is_none_or(|(of, sequence)| *of != database || !gone.contains(*sequence))
+            });
+        }
     }
 }
 

@@ -164,7 +164,7 @@ fn check_shares(
     for (believer, process) in members.iter().filter_map(|site| Some((site, site.process.as_ref()?))) {
         let (catalog, evidence) = (&process.machines.catalog, &process.machines.evidence);
         let Some(history) = catalog.history(database) else { continue };
-        for manifest in history.manifests_from(1).map(Signed::document) {
+        for manifest in history.retained_from(1).map(Signed::document) {
             let custody = history.custody_of(manifest);
             let custodians = custody.holders(history.succession()).filter_map(|(name, _)| by_name.get(name));
             let mut believed =

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::document::{Receipt, ReleaseNotice};
 use protocol::host::Machines;
 use protocol::identifier::{DatabaseName, SiteName};
+use protocol::number_set::NumberSet;
 use protocol::placement::durability;
 use protocol::release::LogEntry;
 use protocol::signature::Signed;
@@ -21,6 +22,8 @@ struct Head {
     /// Of every snapshot who holds the shards, and who a share.
     receipts: BTreeSet<(u64, String, bool, bool)>,
     is_forked: bool,
+    /// Snapshots that the sites have let go.
+    let_go: NumberSet,
 }
 
 /// What one site knows, as far as all must know it.
@@ -56,11 +59,12 @@ fn knowledge(scene: &Scene<'_>, site: &SimSite, vouched: &BTreeSet<&DatabaseName
         let receipts = (1..=history.head_sequence()).flat_map(|sequence| history.receipts(sequence));
         let said = |one: &Receipt| (one.sequence, one.site.to_string(), one.holds_shards, one.holds_share);
         let receipts = receipts.map(|signed| said(signed.document())).collect();
-        Head { digest: history.head().map(Signed::digest), receipts, is_forked: false }
+        let let_go = history.agreed_gone().clone();
+        Head { digest: history.head().map(Signed::digest), receipts, is_forked: false, let_go }
     };
     let orders = machines.release.log().iter().filter_map(|entry| match entry {
         LogEntry::Order(order) => Some(order.digest()),
-        LogEntry::Notice(_) => None,
+        LogEntry::Notice(_) | LogEntry::Veto(_) => None,
     });
     Some(Knowledge {
         charter: catalog.charters().newest().digest(),
@@ -77,7 +81,7 @@ fn all_hear_of_releases(members: &[&SimSite]) -> Result<(), String> {
         let Some(process) = &site.process else { continue };
         let log = process.machines.release.log().iter();
         let notices = log.filter_map(|entry| match entry {
-            LogEntry::Order(_) => None,
+            LogEntry::Order(_) | LogEntry::Veto(_) => None,
             LogEntry::Notice(notice) => Some((notice.digest(), notice.document())),
         });
         heard.push((site, &process.machines, notices.collect()));
@@ -137,6 +141,10 @@ fn difference(one: &Knowledge, other: &Knowledge) -> Option<&'static str> {
     let mut pairs = one.heads.iter().zip(&other.heads);
     if pairs.any(|(one, other)| (one.digest, one.is_forked) != (other.digest, other.is_forked)) {
         return Some("heads");
+    }
+    let mut pairs = one.heads.iter().zip(&other.heads);
+    if pairs.any(|(one, other)| one.let_go != other.let_go) {
+        return Some("snapshots that were let go");
     }
     if one.heads != other.heads {
         return Some("receipts");

@@ -207,7 +207,7 @@ impl SimSite {
             Ok(bytes) if !self.disk.full => {
                 self.next_write += 1;
                 let written_bytes = bytes.len() as u64;
-                self.disk.begin_shard(self.next_write, shard.root, bytes);
+                self.disk.begin_shard(self.next_write, shard.clone(), bytes);
                 let outcome = Outcome::Mended { fetched_bytes, written_bytes, liars };
                 if let Some(process) = &mut self.process {
                     process.shard_writes.insert(self.next_write, Write::Mended { shard, outcome });

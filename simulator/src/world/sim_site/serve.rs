@@ -5,7 +5,6 @@ use protocol::document::Receipt;
 use protocol::evidence::ShardName;
 use protocol::host::Input;
 use protocol::host::answer::answer;
-use protocol::identifier::DatabaseName;
 use protocol::limits::PAGE_ENTRIES_MAX;
 use protocol::machine::Ticket;
 use protocol::release;
@@ -86,8 +85,10 @@ impl SimSite {
         if let Some(response) = answer(machines, request) {
             return Some(Ok(Answer::Now(response, None)));
         }
-        if let Request::PutShard { database, shard_index, root, .. } = request {
-            return Some(self.put_shard(now, (node, call), (database, *shard_index), *root, body, out));
+        if let Request::PutShard { database, stripe_number, shard_index, root, .. } = request {
+            let (database, stripe_number) = (database.clone(), *stripe_number);
+            let shard = ShardName { database, stripe_number, shard_index: *shard_index, root: *root };
+            return Some(self.put_shard(now, (node, call), shard, body, out));
         }
         if let Request::Shard { root } = request {
             return Some(self.read_shard(now, root));
@@ -96,7 +97,7 @@ impl SimSite {
             if roots.len() > PAGE_ENTRIES_MAX {
                 return Some(Err(Refusal::new(RefusalCode::Malformed, "too many shards in one question")));
             }
-            let missing = roots.iter().filter(|root| !self.disk.claims(root)).copied().collect();
+            let missing = roots.iter().filter(|root| !self.disk.rely_on(root)).copied().collect();
             return Some(Ok(Answer::Now(Response::Missing(missing), None)));
         }
         if let Request::ShardRange { .. } = request {
@@ -135,30 +136,29 @@ impl SimSite {
         &mut self,
         now: Time,
         origin: (NodeId, Call),
-        place: (&DatabaseName, u8),
-        root: Digest,
+        shard: ShardName,
         body: Option<Bytes>,
         out: &mut Vec<Effect>,
     ) -> Result<Answer, Refusal> {
-        let (database, shard_index) = place;
+        let ShardName { database, shard_index, root, .. } = &shard;
         let charter = self.process.as_ref().map(|process| process.machines.catalog.charter());
         let placed = charter.and_then(|charter| charter.database(database)?.shard_index_of(&self.keys.name));
-        if placed.is_none_or(|index| index.get() != shard_index) {
+        if placed.is_none_or(|index| index.get() != *shard_index) {
             let why = format!("the charter does not place shard {shard_index} of {database} at this site");
             return Err(Refusal::new(RefusalCode::NotAllowed, why));
         }
         let body = body.ok_or_else(|| Refusal::new(RefusalCode::Malformed, "no shard follows"))?;
-        if Digest::of(&body) != root {
+        if Digest::of(&body) != *root {
             return Err(Refusal::new(RefusalCode::Corrupt, "another root"));
         }
-        if self.disk.claims(&root) || self.liar.as_ref().is_some_and(|liar| liar.discards(now)) {
+        if self.disk.rely_on(root) || self.liar.as_ref().is_some_and(|liar| liar.discards(now)) {
             return Ok(Answer::Now(Response::Done, None));
         }
         if self.disk.full {
             return Err(Refusal::new(RefusalCode::DiskFull, "no room"));
         }
         self.next_write += 1;
-        self.disk.begin_shard(self.next_write, root, body);
+        self.disk.begin_shard(self.next_write, shard, body);
         if let Some(process) = &mut self.process {
             process.shard_writes.insert(self.next_write, Write::Put(origin.0, origin.1));
         }

@@ -24,6 +24,7 @@ fn entry(sites: std::ops::Range<usize>, data_shards: u8) -> Database {
         quota_bytes: 1 << 30,
         rpo_seconds: None,
         refresh_days: None,
+        retention: None,
     }
 }
 

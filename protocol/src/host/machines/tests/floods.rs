@@ -28,6 +28,8 @@ fn inventory(mesh: &Mesh, at: Timestamp, missing: u64) -> Announcement {
         missing_stripes: NumberSet::covering([missing], 10),
         missing_shares: NumberSet::default(),
         epochs: Vec::new(),
+        expired: NumberSet::default(),
+        let_go: NumberSet::default(),
         at,
     };
     let keys = &mesh.state.sites[FLOODER].identity;

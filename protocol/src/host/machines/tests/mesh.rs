@@ -1,6 +1,7 @@
 //! Seven sites with all their machines and their shards in memory, carried out one step at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use rand_chacha::ChaCha20Rng;
 use shard_codec::shard_tree::prove_range;
@@ -9,7 +10,7 @@ use shard_codec::{CodingParameters, Digest, Reference};
 
 use crate::audit::answer;
 use crate::catalog;
-use crate::document::{Ballot, Challenge, MaskDealing, Stripe};
+use crate::document::{Ballot, Challenge, Charter, MaskDealing, Stripe};
 use crate::evidence::ShardName;
 use crate::fixture::{NOW, SITES, Snapshot, State, database, rng};
 use crate::host::{Input, Machines, Pace};
@@ -17,6 +18,7 @@ use crate::ledger::{DatabaseLedger, assess};
 use crate::machine::{Announcement, Event, Output, Record, SiteKeys, Ticket};
 use crate::repair::{self, Job, Outcome, helper_read};
 use crate::resharing;
+use crate::retention;
 use crate::share_recovery::help;
 use crate::signature::Signed;
 use crate::timestamp::Timestamp;
@@ -45,6 +47,10 @@ pub(super) struct Node {
     pub(super) fetched_bytes: usize,
     pub(super) lie: Option<Lie>,
     pub(super) is_up: bool,
+    /// Its wall clock is so much ahead of the others', or behind them.
+    pub(super) ahead_ms: i64,
+    /// Shards that nothing referred to, and since when.
+    pub(super) noted: BTreeMap<Digest, Timestamp>,
     records: BTreeMap<(crate::machine::RecordKind, Vec<u8>), Record>,
 }
 
@@ -55,6 +61,8 @@ pub(super) struct Mesh {
     pub(super) pace: Pace,
     /// All shards of every stripe, by number.
     pub(super) stripes: BTreeMap<u64, Vec<Vec<u8>>>,
+    /// Stripe and index of every shard.
+    names: BTreeMap<Digest, (u64, u8)>,
     pub(super) rng: ChaCha20Rng,
     /// Questions of resharing until the site that asks the next one crashes.
     pub(super) crash_in: Option<usize>,
@@ -62,7 +70,16 @@ pub(super) struct Mesh {
 
 impl Mesh {
     pub(super) fn new() -> Self {
-        let (state, pace) = (State::new(), Pace::default());
+        Self::founded(|_charter| {})
+    }
+
+    /// The same, with its founding charter changed.
+    pub(super) fn founded(change: impl FnOnce(&mut Charter)) -> Self {
+        Self::paced(Pace::default(), change)
+    }
+
+    pub(super) fn paced(pace: Pace, change: impl FnOnce(&mut Charter)) -> Self {
+        let state = State::founded(change);
         let node = |_| Node {
             machines: Machines::new(state.chain.clone(), pace),
             store: BTreeMap::new(),
@@ -70,14 +87,35 @@ impl Mesh {
             fetched_bytes: 0,
             lie: None,
             is_up: true,
+            ahead_ms: 0,
+            noted: BTreeMap::new(),
             records: BTreeMap::new(),
         };
         let nodes = (0..SITES.len()).map(node).collect();
-        Self { state, nodes, now: NOW, pace, stripes: BTreeMap::new(), rng: rng(5), crash_in: None }
+        Self {
+            state,
+            nodes,
+            now: NOW,
+            pace,
+            stripes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            rng: rng(5),
+            crash_in: None,
+        }
     }
 
     /// Publishes a snapshot of `stripe_count` stripes at every site that is up; returns it.
     pub(super) fn publish(&mut self, previous: Option<&Snapshot>, stripe_count: u64) -> Snapshot {
+        self.publish_dropping(previous, stripe_count, Vec::new())
+    }
+
+    /// The same, without these stripes of earlier ones.
+    pub(super) fn publish_dropping(
+        &mut self,
+        previous: Option<&Snapshot>,
+        stripe_count: u64,
+        dropped: Vec<u64>,
+    ) -> Snapshot {
         let mut stripes = Vec::new();
         for _ in 0..stripe_count {
             let number = self.stripes.len() as u64 + 1;
@@ -89,10 +127,13 @@ impl Mesh {
             let roots = encoded.roots().iter().flat_map(|root| *root.as_bytes()).collect();
             stripes.push(Stripe { number, payload_bytes, roots });
             let shard = |index| encoded.shard(shard_codec::ShardIndex::new(index)).unwrap().to_vec();
+            self.names.extend((0..7).map(|index: u8| (encoded.roots()[usize::from(index)], (number, index))));
             self.stripes.insert(number, (0..7).map(shard).collect());
         }
         let (previous, added) = (previous.map(|snapshot| &snapshot.manifest), stripes.clone());
-        let snapshot = self.state.snapshot_with(previous, 0, |manifest| manifest.stripes_added = added);
+        let snapshot = self.state.snapshot_with(previous, 0, |manifest| {
+            (manifest.stripes_added, manifest.stripes_dropped) = (added, dropped);
+        });
         let writer = self.state.writer.public();
         let up: Vec<usize> = (0..SITES.len()).filter(|index| self.nodes[*index].is_up).collect();
         for index in up {
@@ -117,8 +158,9 @@ impl Mesh {
             if !self.nodes[index].is_up {
                 continue;
             }
-            let keys = &self.state.sites[index];
-            let outputs = self.nodes[index].machines.handle(self.now, input, keys, &mut self.rng);
+            let (keys, node) = (&self.state.sites[index], &mut self.nodes[index]);
+            let now = Timestamp::from_unix_ms(self.now.unix_ms().saturating_add_signed(node.ahead_ms));
+            let outputs = node.machines.handle(now, input, keys, &mut self.rng);
             for output in outputs {
                 self.carry_out(index, output, &mut inputs);
             }
@@ -144,6 +186,26 @@ impl Mesh {
             Output::Sweep { ticket, roots } => {
                 let missing = absent(node, roots);
                 inputs.push_back((index, Input::Repair(repair::Input::Swept { ticket, missing })));
+            }
+            Output::ListShards { ticket, after, limit } => {
+                let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+                let name = |root: &Digest| {
+                    let (stripe_number, shard_index) = self.names.get(root).copied().unwrap_or((1, 0));
+                    ShardName { database: database(), stripe_number, shard_index, root: *root }
+                };
+                let roots = node.store.range((from, Bound::Unbounded)).map(|(root, _shard)| root);
+                let shards = roots.take(limit).map(name).collect();
+                inputs.push_back((index, Input::Retention(retention::Input::Listed { ticket, shards })));
+            }
+            Output::Collect { unreferenced, referenced, at, grace_ms } => {
+                referenced.iter().for_each(|root| _ = node.noted.remove(root));
+                for root in unreferenced {
+                    let noted = *node.noted.entry(root).or_insert(at);
+                    if noted.plus_ms(grace_ms) <= at {
+                        node.noted.remove(&root);
+                        node.store.remove(&root);
+                    }
+                }
             }
             Output::Ask { ticket, site, request } => {
                 let target = self.index_of(&site);
