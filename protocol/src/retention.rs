@@ -1,13 +1,13 @@
 //! Retention: which snapshots go, and when, decided by the sites and nobody else.
 //!
-//! A snapshot goes in three steps. *Due*: by this site's own clock ([`clock`]) and the receipts of all sites
-//! ([`accepted`]), neither a rule nor a hold of any charter that counts keeps it ([`rules`]). *Agreed*: so many sites have
-//! said in their inventories that it is due that no coalition made it up ([`agreement`]); from then on nobody counts it,
+//! A snapshot goes in three steps. *Due*: by this site's own clock (`clock`) and the receipts of all sites
+//! (`accepted`), neither a rule nor a hold of any charter that counts keeps it ([`rules`]). *Agreed*: so many sites have
+//! said in their inventories that it is due that no coalition made it up (`agreement`); from then on nobody counts it,
 //! audits it or repairs it. *Discarded*: agreed, and due by this site's own clock too; its share is erased, and shards
 //! that no other snapshot refers to may be collected ([`collect`]). Each step is taken once and for ever.
 //!
 //! A charter that keeps less takes hold only after the delay that the one before it set, counted by each site from when
-//! it took the charter up, and not at all if an official vetoes it in time ([`crate::document::Veto`]).
+//! it took the charter up, and not at all if an official vetoes it ([`crate::document::Veto`]).
 
 mod accepted;
 mod agreement;
