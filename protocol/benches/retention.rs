@@ -33,8 +33,10 @@ fn rules() -> Retention {
 /// All of it known to one site, nothing looked at.
 fn machines(state: &mut State) -> Machines {
     let retention = RetentionOptions { interval_ms: 1, ..RetentionOptions::default() };
-    let mut machines = Machines::new(state.chain.clone(), Pace { retention, ..Pace::default() });
     let model = state.snapshot(None, 0).manifest.document().clone();
+    // The clock of retention begins at the newest charter.
+    let _later = state.amend(|charter| charter.drafted = END);
+    let mut machines = Machines::new(state.chain.clone(), Pace { retention, ..Pace::default() });
     let mut previous = None;
     for sequence in 1..=SNAPSHOTS {
         let mut manifest = model.clone();
