@@ -45,6 +45,7 @@ fn what_failed_once_holds() {
         include_str!("failed/fork-that-home-does-not-see.toml"),
         include_str!("failed/emptied-site-learns-what-was-let-go.toml"),
         include_str!("failed/successor-learns-what-was-let-go.toml"),
+        include_str!("failed/put-out-site-collects.toml"),
     ] {
         let config: Config = toml::from_str(text).unwrap();
         assert_eq!(run(&config, &mut ()).unwrap().violation, None, "{text}");
