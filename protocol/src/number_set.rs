@@ -42,14 +42,7 @@ impl NumberSet {
     /// then names numbers that were not given, and still all that were.
     #[must_use]
     pub fn covering(sorted: impl IntoIterator<Item = u64>, runs_max: usize) -> Self {
-        let mut runs: Vec<Run> = Vec::new();
-        for number in sorted {
-            match runs.last_mut() {
-                Some(last) if number < last.end() => {}
-                Some(last) if number == last.end() => last.count += 1,
-                _ => runs.push(Run { first: number, count: 1 }),
-            }
-        }
+        let Self(mut runs) = Self::joining(sorted.into_iter().map(|first| Run { first, count: 1 }));
         if runs.len() > runs_max {
             let mut gaps: Vec<u64> =
                 runs.windows(2).filter_map(|pair| Some(pair.get(1)?.first - pair.first()?.end())).collect();
@@ -103,6 +96,12 @@ impl NumberSet {
     pub fn union(&self, other: &Self) -> Self {
         let mut sorted: Vec<Run> = self.0.iter().chain(&other.0).copied().collect();
         sorted.sort_unstable_by_key(|run| run.first);
+        Self::joining(sorted)
+    }
+
+    /// The numbers of runs that come in the order of their first ones, and may overlap or touch.
+    #[must_use]
+    pub fn joining(sorted: impl IntoIterator<Item = Run>) -> Self {
         let mut runs: Vec<Run> = Vec::new();
         for run in sorted {
             match runs.last_mut() {

@@ -15,7 +15,7 @@ use shard_codec::share_sealing::{SealingPublicKey, seal_to};
 
 use crate::catalog::publish::{open_share, share_context};
 use crate::catalog::{Catalog, History};
-use crate::document::{Manifest, ReleaseNotice, ReleaseOrder, Selector, Veto};
+use crate::document::{Document, Manifest, ReleaseNotice, ReleaseOrder, Selector, Veto};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::machine::{Announcement, Event, Output, Record, RecordKind, SiteKeys, Ticket};
 use crate::placement::durability;
@@ -222,6 +222,14 @@ impl Release {
         Ok(Response::Done)
     }
 
+    /// What others bring again and again is decoded once; `None` if it is here. A record that is put back is always news.
+    fn news<T: Document>(&self, bytes: &[u8], position: Option<u64>) -> Result<Option<Signed<T>>, Refusal> {
+        if position.is_none() && self.envelopes.contains(&Digest::of(bytes)) {
+            return Ok(None);
+        }
+        Signed::decode(bytes).map(Some).map_err(order_refusal)
+    }
+
     /// Logs an order another site accepted. Whether it is still in its window does not matter to the log; that it
     /// carries a quorum does.
     fn take_order(
@@ -231,10 +239,7 @@ impl Release {
         catalog: &Catalog,
         outputs: &mut Vec<Output>,
     ) -> Result<Response, Refusal> {
-        if position.is_none() && self.envelopes.contains(&Digest::of(bytes)) {
-            return Ok(Response::Done);
-        }
-        let signed = Signed::<ReleaseOrder>::decode(bytes).map_err(order_refusal)?;
+        let Some(signed) = self.news::<ReleaseOrder>(bytes, position)? else { return Ok(Response::Done) };
         if signed.document().state != catalog.state() {
             return Err(order_refusal("the order is for another state"));
         }
@@ -348,10 +353,7 @@ impl Release {
         catalog: &Catalog,
         outputs: &mut Vec<Output>,
     ) -> Result<Response, Refusal> {
-        if position.is_none() && self.envelopes.contains(&Digest::of(bytes)) {
-            return Ok(Response::Done);
-        }
-        let signed = Signed::<ReleaseNotice>::decode(bytes).map_err(order_refusal)?;
+        let Some(signed) = self.news::<ReleaseNotice>(bytes, position)? else { return Ok(Response::Done) };
         let notice = signed.document();
         if notice.state != catalog.state() {
             return Err(order_refusal("the notice is of another state"));

@@ -10,7 +10,7 @@ use protocol::signature::{PublicKey, Signed};
 use protocol::timestamp::Timestamp;
 use serde::Deserialize;
 
-use super::retention_plan::RetentionPlan;
+use super::retention_plan::{RetentionPlan, seconds};
 use super::{Failure, documents};
 use crate::clock;
 
@@ -116,11 +116,6 @@ struct DatabasePlan {
     retention: Option<RetentionPlan>,
 }
 
-fn parse_rpo(database: &DatabaseName, text: &str) -> Result<u64, Failure> {
-    let parsed = humantime::parse_duration(text).map(|rpo| rpo.as_secs());
-    parsed.map_err(|error| Failure::usage(format!("database {database}: rpo '{text}': {error}; write 2h or 1day")))
-}
-
 const fn default_stripe_mib() -> u32 {
     16
 }
@@ -164,7 +159,11 @@ pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result
             writers: writers.collect::<Result<_, Failure>>()?,
             stripe_bytes: database.stripe_mib.saturating_mul(1 << 20),
             quota_bytes: database.quota_gib.saturating_mul(1 << 30),
-            rpo_seconds: database.rpo.as_deref().map(|rpo| parse_rpo(&database.name, rpo)).transpose()?,
+            rpo_seconds: database
+                .rpo
+                .as_deref()
+                .map(|rpo| seconds(&format!("database {}: rpo", database.name), rpo, "2h or 1day"))
+                .transpose()?,
             refresh_days: database.refresh_days,
             retention: database.retention.as_ref().map(RetentionPlan::retention).transpose()?,
         })

@@ -37,19 +37,23 @@ struct SpanPlan {
     reason: String,
 }
 
+const EXAMPLES: &str = "90days or 10years";
+
 fn default_delay() -> String {
     "14days".to_owned()
 }
 
-fn seconds(what: &str, text: &str) -> Result<u64, Failure> {
+/// A span of time as a person writes it, in seconds; `examples` are what the error shows.
+pub(super) fn seconds(what: &str, text: &str, examples: &str) -> Result<u64, Failure> {
     let parsed = humantime::parse_duration(text).map(|duration| duration.as_secs());
-    parsed.map_err(|error| Failure::usage(format!("{what} '{text}': {error}; write 90days or 10years")))
+    parsed.map_err(|error| Failure::usage(format!("{what} '{text}': {error}; write {examples}")))
 }
 
 impl RetentionPlan {
     pub(super) fn retention(&self) -> Result<Retention, Failure> {
         let keep = self.keep.iter().map(|rule| {
-            let for_seconds = rule.r#for.as_deref().map(|text| seconds("retention: for", text)).transpose()?;
+            let for_seconds =
+                rule.r#for.as_deref().map(|text| seconds("retention: for", text, EXAMPLES)).transpose()?;
             Ok(Keep { one_per: rule.one_per, for_seconds })
         });
         let spans = |plans: &[SpanPlan]| {
@@ -58,7 +62,7 @@ impl RetentionPlan {
         };
         Ok(Retention {
             keep: keep.collect::<Result<_, Failure>>()?,
-            delay_seconds: seconds("retention: delay", &self.delay)?,
+            delay_seconds: seconds("retention: delay", &self.delay, EXAMPLES)?,
             holds: spans(&self.holds),
             deletions: spans(&self.deletions),
         })

@@ -32,9 +32,8 @@ pub(super) struct VetoArguments {
 pub(super) fn run(arguments: &VetoArguments, passphrases: &Passphrases, output: &Output) -> Result<(), Failure> {
     let chain = documents::read_chain(&arguments.charter, None)?;
     let version = arguments.version.unwrap_or_else(|| chain.charter().version);
-    let named = |version: u64| chain.iter().find(|signed| signed.document().version == version);
-    let newest = named(version).ok_or_else(|| Failure::usage(format!("no version {version} in the file")))?;
-    let (charter, before) = (newest.document(), version.checked_sub(1).and_then(named).map(Signed::document));
+    let newest = chain.version(version).ok_or_else(|| Failure::usage(format!("no version {version} in the file")))?;
+    let (charter, before) = (newest.document(), chain.version(version.saturating_sub(1)).map(Signed::document));
     let key = passphrases.official(&arguments.key)?;
     let may_veto = |charter: &Charter| charter.roll().contains(&key.public());
     if !may_veto(charter) && !before.is_some_and(may_veto) {

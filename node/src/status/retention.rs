@@ -37,8 +37,7 @@ pub struct PendingCharter {
 pub(super) fn of(database: &DatabaseName, machines: &Machines) -> RetentionStatus {
     let history = machines.catalog.history(database);
     let deletes = |version: u64| {
-        let mut charters = machines.catalog.charters().iter().map(Signed::document);
-        let charter = charters.find(|charter| charter.version == version);
+        let charter = machines.catalog.charters().version(version).map(Signed::document);
         let rules = charter.and_then(|charter| charter.database(database)?.retention.as_ref());
         rules.is_some_and(|rules| !rules.deletions.is_empty())
     };

@@ -25,10 +25,7 @@ impl Release {
         catalog: &Catalog,
         outputs: &mut Vec<Output>,
     ) -> Result<Response, Refusal> {
-        if position.is_none() && self.envelopes.contains(&Digest::of(bytes)) {
-            return Ok(Response::Done);
-        }
-        let signed = Signed::<Veto>::decode(bytes).map_err(order_refusal)?;
+        let Some(signed) = self.news::<Veto>(bytes, position)? else { return Ok(Response::Done) };
         let veto = signed.document();
         if veto.state != catalog.state() {
             return Err(order_refusal("the veto is of another state"));

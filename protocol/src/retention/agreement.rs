@@ -7,7 +7,7 @@ use crate::document::{Charter, Database};
 use crate::evidence::Evidence;
 use crate::identifier::{DatabaseName, SiteName};
 use crate::ledger::CoalitionSets;
-use crate::number_set::NumberSet;
+use crate::number_set::{NumberSet, Run};
 use crate::signature::Signed;
 
 /// Who has a say about a database: the members that its shards or shares lie at.
@@ -53,19 +53,16 @@ pub(super) fn agreed(catalog: &Catalog, database: &DatabaseName, evidence: &Evid
     // Between two bounds of runs everybody says the same.
     let runs = said.iter().flat_map(|word| word.due.runs().iter().chain(word.let_go.runs()));
     let bounds: BTreeSet<u64> = runs.flat_map(|run| [run.first, run.end()]).collect();
-    let mut agreed = NumberSet::default();
-    for (first, end) in bounds.iter().zip(bounds.iter().skip(1)) {
+    let stretches = bounds.iter().zip(bounds.iter().skip(1)).filter(|(first, _end)| {
         let saying = |says: &dyn Fn(&Word<'_>) -> bool| -> BTreeSet<&SiteName> {
             said.iter().filter(|word| says(word)).map(|word| word.site).collect()
         };
-        let (due, let_go) = (saying(&|word| word.due.contains(*first)), saying(&|word| word.let_go.contains(*first)));
-        if decide(&due, keepers.len(), threshold, &sets)
+        let (due, let_go) = (saying(&|word| word.due.contains(**first)), saying(&|word| word.let_go.contains(**first)));
+        decide(&due, keepers.len(), threshold, &sets)
             || witness(&let_go, threshold, &sets)
             || one_is_enough && !due.is_empty()
-        {
-            agreed = agreed.union(&NumberSet::of_run(*first, end - first));
-        }
-    }
+    });
+    let agreed = NumberSet::joining(stretches.map(|(first, end)| Run { first: *first, count: end - first }));
     // What was said before a hold was laid on it counts for nothing.
     let holds = entry.retention.iter().flat_map(|rules| &rules.holds);
     let held = holds.map(|span| NumberSet::of_run(span.first, (span.last - span.first).saturating_add(1)));
