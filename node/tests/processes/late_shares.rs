@@ -70,10 +70,10 @@ fn a_charter_without_the_late_custodian_does_not_stop_anything() {
         state.backup(LAND, "dir:source-2").succeeded();
         state.log_of(5).contains("snapshot 1 of land-register is held here")
     });
-    // Its share is one of the three that open the first snapshot.
+    // Three shares open the first snapshot: its own with two others, or three of the next epoch, whichever is there by now.
     (0..2).for_each(|index| state.kill(index));
     state.order_for(LAND, 1, "order.txt");
     let report = state.restore("order.txt", "restored").succeeded().json;
-    assert!(report["share_sites"].to_string().contains("jp-embassy"), "{report}");
+    assert_eq!(report["share_sites"].as_array().unwrap().len(), 3, "{report}");
     assert_same(&state.path("source-1"), &state.path("restored"));
 }
