@@ -13,6 +13,7 @@ mod official;
 mod order;
 mod output;
 mod pace;
+mod quarantine_plan;
 mod restore;
 mod retention_plan;
 mod scrub;
@@ -48,7 +49,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 unexpected, 2 usage, 3 refused by charter, order or quorum, 4 not durable, \
-5 not enough sites, 6 integrity fault, 7 fork, 8 local storage, 9 wrong passphrase or key.\n\
+5 not enough sites, 6 integrity fault, 7 fork, 8 local storage, 9 wrong passphrase or key, 11 stored in quarantine.\n\
 This software has had no external audit.";
 
 #[derive(Debug, Subcommand)]

@@ -19,7 +19,7 @@ use std::str::FromStr;
 
 pub mod directory;
 pub mod file;
-mod page_format;
+pub mod page_format;
 mod reading;
 pub mod restore;
 pub mod sqlite;
@@ -98,6 +98,8 @@ impl fmt::Display for Source {
     }
 }
 
+use page_format::PageFormat;
+
 /// How the bytes of a file are best cut into chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CutHint {
@@ -105,8 +107,10 @@ pub enum CutHint {
     ContentDefined,
     /// At multiples of `unit_bytes`: the file is rewritten in place, page by page.
     Pages {
-        /// The file's page in bytes, a power of two.
+        /// What is cut out, in bytes: one page, or a few small ones.
         unit_bytes: u32,
+        /// What the pages are.
+        format: PageFormat,
     },
 }
 

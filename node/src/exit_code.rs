@@ -15,6 +15,7 @@
 /// | 8 | local storage: disk full, permission | free space or correct the mode |
 /// | 9 | wrong passphrase, wrong or damaged key file | try again, or use the spare |
 /// | 10 | this machine does not allow it (only `legation-trial`) | run it as root, on a Linux with network namespaces |
+/// | 11 | stored, but in quarantine: it looks as if the source was damaged | look at the source |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ExitCode {
@@ -40,6 +41,8 @@ pub enum ExitCode {
     WrongKey = 9,
     /// 10: a trial needs rights or tools that are not here; nothing was tried.
     NotHere = 10,
+    /// 11: the snapshot is stored, and suspicious.
+    Quarantined = 11,
 }
 
 impl ExitCode {
@@ -50,7 +53,7 @@ impl ExitCode {
     }
 
     /// All of them, by number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Success,
         Self::Unexpected,
         Self::Usage,
@@ -62,6 +65,7 @@ impl ExitCode {
         Self::LocalStorage,
         Self::WrongKey,
         Self::NotHere,
+        Self::Quarantined,
     ];
 
     /// The number the operating system sees.

@@ -20,6 +20,7 @@ pub mod network;
 pub mod pipeline;
 pub mod progress;
 pub mod redb_file;
+pub mod screening;
 pub mod shard_store;
 pub mod status;
 pub mod trial;

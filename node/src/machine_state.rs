@@ -59,6 +59,8 @@ pub enum RecordKind {
     Retention = 15,
     /// An official's veto.
     Veto = 16,
+    /// What the snapshots of a database look like, at home.
+    Profiles = 17,
 }
 
 impl RecordKind {
@@ -74,6 +76,7 @@ impl RecordKind {
                 | Self::Agreement
                 | Self::Expiry
                 | Self::Retention
+                | Self::Profiles
         )
     }
 }

@@ -7,6 +7,7 @@ pub mod agreements;
 pub mod alarms;
 pub mod handovers;
 pub mod metrics;
+mod quarantine;
 mod retention;
 pub mod text;
 
@@ -29,6 +30,7 @@ use crate::shard_store::ScrubProgress;
 pub use agreements::AgreementStatus;
 pub use alarms::{Alarm, Severity};
 pub use handovers::HandoverStatus;
+pub use quarantine::{QuarantineStatus, QuarantinedSnapshot};
 pub use retention::{PendingCharter, RetentionStatus};
 
 const MONTH_MS: u64 = 30 * 86_400_000;
@@ -122,7 +124,7 @@ pub struct DatabaseStatus {
     pub newest: Option<SnapshotStatus>,
     /// The snapshot with the least to lose.
     pub weakest: Option<SnapshotStatus>,
-    /// Since the newest snapshot was received abroad, by the sites' clocks, in milliseconds.
+    /// Since the newest snapshot that is not in quarantine was received abroad, by the sites' clocks, in milliseconds.
     pub age_ms: Option<u64>,
     /// How old it may become.
     pub age_max_ms: u64,
@@ -140,6 +142,8 @@ pub struct DatabaseStatus {
     pub reshare_due_count: u64,
     /// What is let go.
     pub retention: RetentionStatus,
+    /// What is suspicious.
+    pub quarantine: QuarantineStatus,
     /// Its writer signed two histories.
     pub is_forked: bool,
 }
@@ -289,9 +293,10 @@ fn of_database(database: &DatabaseName, sources: &Sources<'_>) -> DatabaseStatus
         assess(database, &machines.catalog, &machines.evidence);
     let history = machines.catalog.history(database);
     // The sites' clocks count, never the writer's: the middle one of those that gave a receipt.
-    let received = history.and_then(|history| {
-        let mut times: Vec<Timestamp> =
-            history.receipts(history.head_sequence()).map(|receipt| receipt.document().at).collect();
+    let quarantined = machines.catalog.quarantined(database);
+    let quarantine = history.map(|history| quarantine::of(history, &quarantined)).unwrap_or_default();
+    let received = history.zip(quarantine.newest_accepted).and_then(|(history, accepted)| {
+        let mut times: Vec<Timestamp> = history.receipts(accepted).map(|receipt| receipt.document().at).collect();
         times.sort_unstable();
         times.get(times.len() / 2).copied()
     });
@@ -309,6 +314,7 @@ fn of_database(database: &DatabaseName, sources: &Sources<'_>) -> DatabaseStatus
         lost_stripe_count: stripes.lost,
         reshare_due_count: due_count(&machines.catalog, database, Timestamp::from_unix_ms(sources.now_ms)),
         retention: retention::of(database, machines),
+        quarantine,
         is_forked: history.is_some_and(|history| history.forks().next().is_some()),
     }
 }

@@ -5,6 +5,7 @@
 //! processes), `source` (what is backed up), `meter` (what the kernel says of a process), `verdict`; then one file for
 //! each trial.
 
+mod damage;
 mod hostile;
 mod idle;
 mod line;
@@ -54,6 +55,8 @@ enum Command {
     Siege(siege::Arguments),
     /// Strangers flood one site while an honest backup runs.
     Hostile(hostile::Arguments),
+    /// A register lives for a while and is then damaged: what is put in quarantine, and what is not.
+    Damage(damage::Arguments),
     /// The lines between sites are cut and restored (needs root).
     Partition(partition::Arguments),
     /// Every line is long and loses packets.
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Repair(arguments) => repair::run(&arguments, keep),
         Command::Siege(arguments) => siege::run(&arguments, keep),
         Command::Hostile(arguments) => hostile::run(&arguments, keep),
+        Command::Damage(arguments) => damage::run(&arguments, keep),
         Command::Partition(arguments) => partition::run(&arguments, keep),
         Command::Line(arguments) => line::run(&arguments, keep),
         Command::Replace(arguments) => replace::run(&arguments, keep),

@@ -11,6 +11,7 @@ pub mod fork;
 mod history;
 mod kept_stripes;
 pub mod publish;
+mod quarantine;
 mod receipts;
 mod run;
 
@@ -23,6 +24,7 @@ pub use epochs::Epochs;
 pub use history::History;
 pub(crate) use history::{key, split_key};
 pub use kept_stripes::{KeptStripe, KeptStripes};
+pub use quarantine::{Jump, Reasons};
 pub use receipts::{Receipts, SPAN};
 
 use crate::document::{Charter, CharterChain, CharterError, Manifest, Receipt, Succession};

@@ -12,6 +12,7 @@ mod receipt;
 mod release_notice;
 mod release_order;
 mod resharing;
+mod suspicion;
 mod veto;
 
 use serde::Serialize;
@@ -22,7 +23,7 @@ pub use audit_report::{AuditReport, Tally};
 pub use card::{Bearer, Card};
 pub use charter::{
     Agreement, Alliance, Charter, CharterChain, CharterError, DISTANCE_KM_MAX, Database, Keep, Official, Period,
-    Retention, Roles, Site, SiteKind, SiteState, Span, Succession,
+    Quarantine, Retention, Roles, Site, SiteKind, SiteState, Span, Succession,
 };
 pub use inventory::Inventory;
 pub use join_request::JoinRequest;
@@ -35,6 +36,7 @@ pub use resharing::{
     BLOCK_SNAPSHOTS, Ballot, Certified, DEALT_EPOCH, Electorate, Epoch, Instance, LockedAt, Proposal, ReshareScope,
     Said, ShareDealing, Vote, block_of, quorum,
 };
+pub use suspicion::Suspicion;
 pub use veto::Veto;
 
 use crate::limits::TEXT_BYTES_MAX;

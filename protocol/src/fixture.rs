@@ -161,6 +161,7 @@ impl State {
                 share_digests: Vec::new(),
             },
             sealed_root: vec![0xa5; 64],
+            suspicions: Vec::new(),
         };
         let mut sealed_shares = Vec::new();
         for (custodian, share) in entry.custodians.iter().zip(&shares) {
@@ -254,6 +255,7 @@ fn founding_charter(officials: &[Keypair], sites: &[SiteKeys], writer: &Keypair)
             rpo_seconds: Some(7_200),
             refresh_days: None,
             retention: None,
+            quarantine: None,
         }],
     }
 }

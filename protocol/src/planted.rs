@@ -47,6 +47,8 @@ pub enum Bug {
     ExpiryByOneSite,
     /// Shards are collected that a snapshot kept here refers to.
     CollectReferenced,
+    /// Good snapshots go for the sake of suspicious ones.
+    QuarantineIgnored,
 }
 
 thread_local! {

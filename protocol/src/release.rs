@@ -316,7 +316,7 @@ impl Release {
         let not_found = |why: String| Refusal::new(RefusalCode::NotFound, why);
         let (database, sequence) = (&request.database, request.sequence);
         let history = catalog.history(database).ok_or_else(|| not_found(format!("no snapshot of {database} here")))?;
-        check_selector(order.selector, catalog, history, sequence)?;
+        check_selector(order.selector, catalog, (database, history), sequence)?;
         let manifest = history.manifest(sequence).ok_or_else(|| not_found(format!("no snapshot {sequence} here")))?;
         let sealed = history.share(sequence).ok_or_else(|| not_found(no_share(history, sequence)))?;
         let internal = |why: String| Refusal::new(RefusalCode::Internal, why);
@@ -411,13 +411,18 @@ pub fn release_context(order: Digest, manifest: &Manifest, site: &SiteName) -> V
         .concat()
 }
 
-/// `latest` opens the newest durable snapshot this site knows of, and anything newer that is not durable (yet): an
-/// interrupted publication must neither be hidden nor stand in the way.
-fn check_selector(selector: Selector, catalog: &Catalog, history: &History, sequence: u64) -> Result<(), Refusal> {
+/// `latest` opens the newest durable snapshot that this site knows of and that is not in quarantine, and anything newer: an
+/// interrupted publication must neither be hidden nor stand in the way, and who looks at a suspicious one may open it.
+fn check_selector(
+    selector: Selector,
+    catalog: &Catalog,
+    (database, history): (&DatabaseName, &History),
+    sequence: u64,
+) -> Result<(), Refusal> {
     match selector {
         Selector::Sequence(only) if only == sequence => Ok(()),
         Selector::Sequence(only) => Err(order_refusal(format!("the order opens snapshot {only} only"))),
-        Selector::Latest => match newest_durable(catalog, history) {
+        Selector::Latest => match newest_durable(catalog, database, history) {
             Some(durable) if sequence < durable => {
                 Err(order_refusal(format!("the order opens the latest snapshot, which is {durable}")))
             }
@@ -426,8 +431,9 @@ fn check_selector(selector: Selector, catalog: &Catalog, history: &History, sequ
     }
 }
 
-/// The newest snapshot whose receipts, as known here, make it durable.
-fn newest_durable(catalog: &Catalog, history: &History) -> Option<u64> {
+/// The newest snapshot whose receipts, as known here, make it durable; not one in quarantine.
+fn newest_durable(catalog: &Catalog, database: &DatabaseName, history: &History) -> Option<u64> {
+    let quarantined = catalog.quarantined(database);
     let is_durable = |sequence: &u64| {
         let receipts = history.receipts(*sequence).map(Signed::document);
         let manifest = history.manifest(*sequence).map(Signed::document);
@@ -435,7 +441,7 @@ fn newest_durable(catalog: &Catalog, history: &History) -> Option<u64> {
             durability::assess(catalog.charter(), manifest, Some(history), receipts).is_durable()
         })
     };
-    (1..=history.head_sequence()).rev().find(is_durable)
+    (1..=history.head_sequence()).rev().filter(|sequence| !quarantined.contains_key(sequence)).find(is_durable)
 }
 
 #[cfg(test)]

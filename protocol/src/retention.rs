@@ -215,7 +215,18 @@ impl Retention {
         let durable = durable_snapshots(database, catalog, evidence);
         let acceptance = acceptance.get_or_insert_with(|| Acceptance::new(catalog));
         let candidates = acceptance.candidates(history, |sequence| durable.contains(&sequence));
-        let gone = policies.iter().map(|rules| rules::let_go(rules, &candidates, reading));
+        let gone = policies.into_iter().map(|(rules, bounds)| {
+            let quarantined = history.quarantined(bounds);
+            #[cfg(feature = "planted-bugs")]
+            let quarantined = if crate::planted::is_planted(crate::planted::Bug::QuarantineIgnored) {
+                BTreeMap::new()
+            } else {
+                quarantined
+            };
+            let mut candidates = candidates.clone();
+            candidates.iter_mut().for_each(|one| one.is_good &= !quarantined.contains_key(&one.sequence));
+            rules::let_go(rules, &candidates, reading)
+        });
         let due = gone.reduce(|all, by_one| &all & &by_one).unwrap_or_default();
         NumberSet::covering(due, usize::MAX).union(history.discarded())
     }

@@ -2,6 +2,8 @@
 //! which is the rate of the engine, as no signature is checked; a quiet hour of nine that also audit each other and look through what they hold, in
 //! which signatures are what takes time; and whole runs drawn from seeds.
 
+use std::collections::BTreeSet;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use simulator::world::config::{
     Action, Asserted, ClockConfig, DatabaseConfig, DiskConfig, Happening, NetworkConfig, PaceConfig, SiteConfig,
@@ -42,6 +44,7 @@ fn quiet(heal_at_ms: u64, pace: PaceConfig, encode_messages: bool) -> Config {
             threshold: 4,
             change_bytes: 1_000,
             retention: None,
+            suspicious: BTreeSet::new(),
         }],
         timeline: vec![Happening { at_ms: 1_000, action: Action::Publish { database: name } }],
     }

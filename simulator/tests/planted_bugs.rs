@@ -12,7 +12,7 @@ use simulator::world::swarm::swarm_with;
 const SEEDS: u64 = 60;
 
 /// Each defect and the invariant that must catch it.
-const BUGS: [(PlantedBug, &str); 19] = [
+const BUGS: [(PlantedBug, &str); 20] = [
     (PlantedBug::ReplyBeforeSync, "redundancy truth"),
     (PlantedBug::OfficialCountedTwice, "agreement"),
     (PlantedBug::HeadWithoutPredecessor, "agreement"),
@@ -32,6 +32,7 @@ const BUGS: [(PlantedBug, &str); 19] = [
     (PlantedBug::OldSharesKept, "agreement"),
     (PlantedBug::ExpiryByOneSite, "retention"),
     (PlantedBug::CollectReferenced, "retention"),
+    (PlantedBug::QuarantineIgnored, "retention"),
 ];
 
 #[test]

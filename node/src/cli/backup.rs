@@ -29,6 +29,10 @@ pub(super) struct BackupArguments {
     /// sqlite:PATH (consistent while in use), dir:PATH, file:PATH, or - for standard input.
     #[arg(long, value_name = "SOURCE")]
     from: Source,
+    /// Something that looks like damage was meant, such as a purge or a batch that rewrites everything: the snapshot is
+    /// not put in quarantine for it.
+    #[arg(long)]
+    expect_change: bool,
     #[command(flatten)]
     home: HomeArguments,
 }
@@ -45,6 +49,7 @@ pub(super) fn run(arguments: &BackupArguments, passphrases: &Passphrases, output
         index: Arc::new(ChunkIndex::open(&dir.join(format!("index-{database}.redb")))?),
         state: MachineState::open(&dir.join("home.redb"))?,
         capture: CaptureOptions::new(&scratch),
+        expects_change: arguments.expect_change,
     };
     // The state file is open, so no other backup of this home runs: what is left is readable and nobody's.
     remove_leftover_copies(&scratch).map_err(|error| Failure::new(ExitCode::LocalStorage, error))?;
@@ -82,6 +87,8 @@ fn words(report: &BackupReport) -> String {
         format!("  {:.1} s", report.seconds),
     ];
     lines.extend(report.missing.iter().map(|(site, why)| format!("  without receipt: {site}: {why}")));
+    let findings = report.findings.iter();
+    lines.extend(findings.map(|finding| format!("  as expected: {} ({})", finding.suspicion, finding.figures)));
     lines.extend(report.notes.iter().map(|note| format!("  note: {note}")));
     lines.join("\n")
 }

@@ -15,7 +15,7 @@ use shard_codec::Digest;
 use super::home::HomeArguments;
 use super::keys::Passphrases;
 use super::veto::VetoArguments;
-use super::{Failure, Output, charter_plan, documents, retention_plan, runtime, veto};
+use super::{Failure, Output, charter_plan, documents, quarantine_plan, retention_plan, runtime, veto};
 use crate::network::{Link, Mesh, MeshOptions};
 
 /// What to do.
@@ -204,7 +204,9 @@ fn words(state: Digest, newest: &Signed<Charter>, signers: &[String]) -> String 
         if let Some(days) = database.refresh_days {
             lines.push(format!("    its shares are dealt anew every {days} days"));
         }
-        lines.extend(retention_plan::words(database.retention.as_ref()).into_iter().map(|rule| format!("    {rule}")));
+        let rules = retention_plan::words(database.retention.as_ref()).into_iter();
+        let rules = rules.chain(quarantine_plan::words(database.quarantine.as_ref()));
+        lines.extend(rules.map(|rule| format!("    {rule}")));
     }
     lines.join("\n")
 }

@@ -10,6 +10,7 @@ use protocol::signature::{PublicKey, Signed};
 use protocol::timestamp::Timestamp;
 use serde::Deserialize;
 
+use super::quarantine_plan::QuarantinePlan;
 use super::retention_plan::{RetentionPlan, seconds};
 use super::{Failure, documents};
 use crate::clock;
@@ -114,6 +115,8 @@ struct DatabasePlan {
     refresh_days: Option<u16>,
     /// How long snapshots are kept; for ever if absent.
     retention: Option<RetentionPlan>,
+    /// Which snapshots are suspicious by their size, and which of the suspicious ones are accepted.
+    quarantine: Option<QuarantinePlan>,
 }
 
 const fn default_stripe_mib() -> u32 {
@@ -166,6 +169,7 @@ pub(super) fn draft(path: &Path, previous: Option<&[Signed<Charter>]>) -> Result
                 .transpose()?,
             refresh_days: database.refresh_days,
             retention: database.retention.as_ref().map(RetentionPlan::retention).transpose()?,
+            quarantine: database.quarantine.as_ref().map(QuarantinePlan::quarantine),
         })
     });
     let newest = previous.and_then(<[_]>::last);

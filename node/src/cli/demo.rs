@@ -10,7 +10,7 @@ mod invention;
 mod occupier;
 pub(crate) mod plan;
 pub(crate) mod processes;
-mod register;
+pub(crate) mod register;
 pub(crate) mod report;
 mod search;
 mod story;

@@ -162,9 +162,10 @@ impl From<BackupError> for Failure {
             BackupError::Upload { .. } | BackupError::NotShown { .. } => ExitCode::SitesUnreachable,
             BackupError::Fork { .. } => ExitCode::Fork,
             BackupError::NotDurable(_) => ExitCode::NotDurable,
+            BackupError::Quarantined(_) => ExitCode::Quarantined,
         };
         let mut failure = Self::new(code, &error);
-        if let BackupError::NotDurable(report) = error {
+        if let BackupError::NotDurable(report) | BackupError::Quarantined(report) = error {
             failure.report = serde_json::to_value(report).ok();
         }
         failure

@@ -134,6 +134,9 @@ fn words(report: &RestoreReport) -> String {
         format!("  {} files, {} in {:.1} s", report.files, human(report.bytes), report.seconds),
         format!("  key from {}", report.share_sites.join(", ")),
     ];
+    for (sequence, reasons) in &report.passed_over {
+        lines.push(format!("  passed over snapshot {sequence}, in quarantine: {}", reasons.join("; ")));
+    }
     if report.resumed_bytes > 0 {
         lines.push(format!("  {} were there already", human(report.resumed_bytes)));
     }

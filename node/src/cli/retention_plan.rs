@@ -31,7 +31,7 @@ struct KeepPlan {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SpanPlan {
+pub(super) struct SpanPlan {
     first: u64,
     last: u64,
     reason: String,
@@ -56,10 +56,6 @@ impl RetentionPlan {
                 rule.r#for.as_deref().map(|text| seconds("retention: for", text, EXAMPLES)).transpose()?;
             Ok(Keep { one_per: rule.one_per, for_seconds })
         });
-        let spans = |plans: &[SpanPlan]| {
-            let span = |plan: &SpanPlan| Span { first: plan.first, last: plan.last, reason: plan.reason.clone() };
-            plans.iter().map(span).collect()
-        };
         Ok(Retention {
             keep: keep.collect::<Result<_, Failure>>()?,
             delay_seconds: seconds("retention: delay", &self.delay, EXAMPLES)?,
@@ -67,6 +63,12 @@ impl RetentionPlan {
             deletions: spans(&self.deletions),
         })
     }
+}
+
+/// Snapshots as a plan names them.
+pub(super) fn spans(plans: &[SpanPlan]) -> Vec<Span> {
+    let span = |plan: &SpanPlan| Span { first: plan.first, last: plan.last, reason: plan.reason.clone() };
+    plans.iter().map(span).collect()
 }
 
 /// The rules in words, one line each.

@@ -1,6 +1,6 @@
 //! `legation snapshots` and `legation verify`: what there is and how safe it is.
 
-use protocol::catalog::History;
+use protocol::catalog::{History, Reasons};
 use protocol::identifier::DatabaseName;
 use serde::Serialize;
 use serde_json::json;
@@ -51,6 +51,8 @@ struct Line {
     added_bytes: u64,
     /// The sites have let it go.
     let_go: bool,
+    /// Why it is in quarantine; empty if it is not.
+    quarantine: Vec<String>,
     missing: Vec<String>,
 }
 
@@ -74,7 +76,7 @@ pub(super) fn run(arguments: &SnapshotsArguments, passphrases: &Passphrases, out
     let (snapshots, troubles) = runtime()?.block_on(async {
         let (_mesh, mut survey) = look(&arguments.home, passphrases, database).await?;
         survey.read_retention(database).await;
-        let head = survey.head_sequence(database);
+        let (head, quarantined) = (survey.head_sequence(database), survey.catalog.quarantined(database));
         let mut snapshots = Vec::new();
         for sequence in (1..=head).rev().take(usize::try_from(arguments.newest).unwrap_or(usize::MAX)) {
             survey.read_receipts(database, sequence).await;
@@ -90,6 +92,7 @@ pub(super) fn run(arguments: &SnapshotsArguments, passphrases: &Passphrases, out
                 reach: (&durability).into(),
                 added_bytes: added,
                 let_go: survey.catalog.history(database).is_some_and(|history| history.is_let_go(sequence)),
+                quarantine: quarantined.get(&sequence).map(Reasons::words).unwrap_or_default(),
                 missing: durability.missing.iter().map(ToString::to_string).collect(),
             });
         }
@@ -107,19 +110,22 @@ fn list_words(database: &DatabaseName, snapshots: &[Line], troubles: &[String]) 
     if snapshots.is_empty() {
         lines.push("  none yet: make one with legation backup".to_owned());
     }
-    lines.extend(snapshots.iter().map(|snapshot| {
-        format!(
+    lines.extend(snapshots.iter().flat_map(|snapshot| {
+        let line = format!(
             "  {:>5}  {}  {:<11}  +{:<10}  {}",
             snapshot.sequence,
             snapshot.created,
-            match (snapshot.let_go, snapshot.reach.durable) {
-                (true, _) => "let go",
-                (false, true) => "durable",
-                (false, false) => "NOT DURABLE",
+            match (snapshot.let_go, snapshot.reach.durable, snapshot.quarantine.is_empty()) {
+                (true, _, _) => "let go",
+                (false, false, _) => "NOT DURABLE",
+                (false, true, false) => "QUARANTINE",
+                (false, true, true) => "durable",
             },
             human(snapshot.added_bytes),
             snapshot.reach.jurisdictions.join(" ")
-        )
+        );
+        let reasons = snapshot.quarantine.iter().map(|reason| format!("         quarantine: {reason}"));
+        std::iter::once(line).chain(reasons)
     }));
     lines.extend(troubles.iter().map(|trouble| format!("  ! {trouble}")));
     lines.join("\n")

@@ -29,7 +29,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::page_format::{HEAD_BYTES, sqlite_unit_bytes};
+use super::page_format::{HEAD_BYTES, sqlite_cut};
 use super::reading::{file_name, modified_ms, permission_bits, read_some};
 use super::{Capture, CaptureError, CaptureOptions, CaptureSummary, CutHint, Entry, EntryKind};
 use crate::clock::Monotonic;
@@ -83,13 +83,13 @@ impl SqliteCapture {
         scratch.close().map_err(scratch_error)?;
         let bytes = copy.metadata().map_err(scratch_error)?.len();
         let mut head = [0; HEAD_BYTES];
-        let unit_bytes = if copy.read_exact_at(&mut head, 0).is_ok() { sqlite_unit_bytes(&head) } else { None };
+        let cut = if copy.read_exact_at(&mut head, 0).is_ok() { sqlite_cut(&head) } else { None };
         let entry = Entry {
             path: name,
             kind: EntryKind::File { bytes_hint: Some(bytes) },
             mode: permission_bits(&metadata),
             modified_ms: modified_ms(&metadata),
-            cut: unit_bytes.map_or(CutHint::ContentDefined, |unit_bytes| CutHint::Pages { unit_bytes }),
+            cut: cut.unwrap_or(CutHint::ContentDefined),
         };
         Ok(Self { copy, entry: Some(entry), summary: CaptureSummary::default(), database: path.to_owned() })
     }

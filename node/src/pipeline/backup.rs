@@ -1,6 +1,7 @@
 //! One snapshot of one database, from its source to receipts in several jurisdictions.
 
 mod publish;
+mod screen;
 mod seal;
 mod served_wrongly;
 mod undelivered;
@@ -15,6 +16,7 @@ use protocol::document::{CharterChain, Database, LiveStripes, Stripe};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::placement::durability::Durability;
 use protocol::signature::Keypair;
+use screen::Screen;
 use serde::Serialize;
 use shard_codec::sealing::DedupSecret;
 use tokio::sync::mpsc;
@@ -31,6 +33,7 @@ use crate::machine_state::{AppendError, MachineState};
 use crate::network::Mesh;
 use crate::progress::Progress;
 use crate::redb_file::RedbFileError;
+use crate::screening::{Finding, Profiler};
 
 /// Batches between reader and packer.
 const BATCHES_MAX: usize = 1;
@@ -51,6 +54,8 @@ pub struct BackupContext {
     pub state: MachineState,
     /// For consistent copies.
     pub capture: CaptureOptions,
+    /// What is suspicious in the next snapshot was meant: it is shown, and not signed into the manifest.
+    pub expects_change: bool,
 }
 
 /// Why there is no durable snapshot.
@@ -112,6 +117,9 @@ pub enum BackupError {
     /// Not enough receipts.
     #[error("{}", not_durable(.0))]
     NotDurable(Box<BackupReport>),
+    /// It looks as if its source was damaged.
+    #[error("{}", quarantined(.0))]
+    Quarantined(Box<BackupReport>),
     /// A thread died.
     #[error("a worker of the backup failed: {0}")]
     Worker(String),
@@ -126,6 +134,19 @@ fn not_durable(report: &BackupReport) -> String {
         report.database,
         report.reach,
         missing.join("; ")
+    )
+}
+
+fn quarantined(report: &BackupReport) -> String {
+    let figures: Vec<&str> = report.findings.iter().map(|finding| finding.figures.as_str()).collect();
+    format!(
+        "snapshot {} of {} is stored and durable, but in QUARANTINE: {}{}. No earlier snapshot goes for its sake, and a restore \
+         of the latest passes it over. Look at the source first: is it whole, can it be read? If the change was meant, run \
+         the next backup with --expect-change, or have the officials accept this one (quarantine.accepted in the charter)",
+        report.sequence,
+        report.database,
+        report.quarantine.join("; "),
+        if figures.is_empty() { String::new() } else { format!(" ({})", figures.join("; ")) }
     )
 }
 
@@ -150,6 +171,10 @@ pub struct BackupReport {
     pub sent_bytes: u64,
     /// From start to last receipt.
     pub seconds: f64,
+    /// Why it is in quarantine; empty if it is not.
+    pub quarantine: Vec<String>,
+    /// What home finds suspicious in it, expected or not.
+    pub findings: Vec<Finding>,
     /// What the connector noticed.
     pub notes: Vec<String>,
 }
@@ -157,7 +182,7 @@ pub struct BackupReport {
 /// Makes the next snapshot of `database` from `source`.
 ///
 /// # Errors
-/// As [`BackupError`]; `NotDurable` when it is stored, but not widely enough.
+/// As [`BackupError`]; `NotDurable` when it is stored, but not widely enough, `Quarantined` when it is, and suspicious.
 pub async fn backup(
     context: &BackupContext,
     mesh: &Mesh,
@@ -177,16 +202,21 @@ pub async fn backup(
     publish::check_last_signed(context, &survey, database)?;
     undelivered::deliver(context, &mut survey, database, published).await?;
     let live = survey.catalog.history(database).map(|history| history.live_stripes().clone()).unwrap_or_default();
-    let usable = usable::usable_stripes(context, &entry, &mut survey, &live).await?;
+    let screen = Screen::prepare(context, &survey, database)?;
+    let usable = usable::usable_stripes(context, &entry, &mut survey, (&live, &screen.accepted_stripes)).await?;
 
     let sites = Arc::new(Sites::new(&survey.links));
-    let packed = pack_and_upload(context, &entry, source, &usable.numbers, sites.clone(), progress);
+    let stripes = Known { usable: &usable.numbers, accepted: &screen.accepted_stripes };
+    let packed = pack_and_upload(context, &entry, source, stripes, sites.clone(), progress);
     let packed = packed.map_err(|error| name_troubles(error, &survey))?;
     progress.say("sharing the key");
 
     let change = changes(&context.index, &live, packed.stripes, &packed.referenced)?;
     let before = publish::not_durable(&mut survey, database).await;
-    let sealed = seal::seal(context, &survey, &entry, change, &packed.root)?.after(before);
+    let screened = screen.judge(&packed.profiler);
+    let suspicions = if context.expects_change { Vec::new() } else { screened.suspicions() };
+    let sealed = seal::seal(context, &survey, &entry, change, (&packed.root, suspicions))?.after(before);
+    let findings = screened.keep(context, database, sealed.sequence())?;
     #[cfg(feature = "test-hooks")]
     {
         crate::fault_point::FaultPoint::Seal.pass();
@@ -201,8 +231,15 @@ pub async fn backup(
     let mut report =
         report(database, &published, packed.counts, sites.stored_bytes(), &packed.summary, started.elapsed_ms());
     report.notes.extend(usable.note(&entry));
+    let quarantined = survey.catalog.quarantined(database).remove(&published.sequence);
+    report.quarantine = quarantined.map(|reasons| reasons.words()).unwrap_or_default();
+    report.findings = findings;
     progress.finish();
-    if report.reach.durable { Ok(report) } else { Err(BackupError::NotDurable(Box::new(report))) }
+    match (report.reach.durable, report.quarantine.is_empty()) {
+        (true, true) => Ok(report),
+        (true, false) => Err(BackupError::Quarantined(Box::new(report))),
+        (false, _) => Err(BackupError::NotDurable(Box::new(report))),
+    }
 }
 
 fn name_troubles(error: BackupError, survey: &Survey) -> BackupError {
@@ -217,14 +254,24 @@ struct Packed {
     stripes: Vec<Stripe>,
     referenced: BTreeSet<u64>,
     counts: PackCounts,
+    profiler: Profiler,
     summary: CaptureSummary,
+}
+
+/// Stripes of before.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    /// That may be referred to.
+    usable: &'a BTreeSet<u64>,
+    /// Of the last accepted snapshot.
+    accepted: &'a BTreeSet<u64>,
 }
 
 fn pack_and_upload(
     context: &BackupContext,
     entry: &Database,
     source: &Source,
-    usable: &BTreeSet<u64>,
+    known: Known<'_>,
     sites: Arc<Sites>,
     progress: &Progress,
 ) -> Result<Packed, BackupError> {
@@ -233,7 +280,8 @@ fn pack_and_upload(
     let parts = PackerParts {
         secret: &context.dedup_secret,
         index: &context.index,
-        usable,
+        usable: known.usable,
+        accepted: known.accepted,
         coding: entry.coding().map_err(BackupError::Seal)?,
         stripe_bytes: usize::try_from(entry.stripe_bytes).unwrap_or(usize::MAX),
         in_flight: in_flight.clone(),
@@ -250,11 +298,17 @@ fn pack_and_upload(
     });
     let packed = packed.map_err(|_panic| BackupError::Worker("packing".to_owned()))?;
     let stripes = uploaded.map_err(|error| BackupError::Upload { error, troubles: String::new() })?;
-    let (root, referenced, counts, summary) = packed?;
-    Ok(Packed { root, stripes, referenced, counts, summary })
+    let Packing { root, referenced, counts, profiler, summary } = packed?;
+    Ok(Packed { root, stripes, referenced, counts, profiler, summary })
 }
 
-type Packing = (ContentsRoot, BTreeSet<u64>, PackCounts, CaptureSummary);
+struct Packing {
+    root: ContentsRoot,
+    referenced: BTreeSet<u64>,
+    counts: PackCounts,
+    profiler: Profiler,
+    summary: CaptureSummary,
+}
 
 fn pack_source(
     parts: PackerParts<'_>,
@@ -282,7 +336,8 @@ fn pack_source(
         drop(reader.join());
         let summary = summary.ok_or(PackError::Stopped)?;
         let root = packer.finish()?;
-        Ok((root, std::mem::take(&mut packer.referenced), packer.counts, summary))
+        let (referenced, profiler) = (std::mem::take(&mut packer.referenced), std::mem::take(&mut packer.profiler));
+        Ok(Packing { root, referenced, counts: packer.counts, profiler, summary })
     })
 }
 
@@ -337,6 +392,8 @@ fn report(
         counts,
         sent_bytes,
         seconds: crate::clock::seconds(elapsed_ms),
+        quarantine: Vec::new(),
+        findings: Vec::new(),
         notes: summary.notes.iter().map(ToString::to_string).collect(),
     }
 }

@@ -24,6 +24,7 @@ use crate::buffers::{Buffer, BufferPool};
 use crate::chunk_index::{ChunkIndex, Location};
 use crate::connector::{self, Capture, CaptureSummary, CutHint};
 use crate::progress::Progress;
+use crate::screening::Profiler;
 
 /// Plaintext of one batch, in bytes.
 const BATCH_BYTES: usize = 8 << 20;
@@ -121,7 +122,7 @@ fn chunker(cut: CutHint, stripe_bytes: usize) -> Result<Chunker, PackError> {
             let min_bytes = usual.min_bytes().min(max_bytes / 3);
             Chunker::ContentDefined(ContentDefined::new(min_bytes, max_bytes).map_err(seal_error)?)
         }
-        CutHint::Pages { unit_bytes } => {
+        CutHint::Pages { unit_bytes, .. } => {
             let unit_bytes = usize::try_from(unit_bytes).unwrap_or(usize::MAX);
             Chunker::FixedSize(FixedSize::new(unit_bytes).map_err(|error| PackError::Seal(error.to_string()))?)
         }
@@ -160,6 +161,8 @@ pub(super) struct Packer<'a> {
     contents_chunks: Vec<ChunkPlace>,
     pub(super) referenced: BTreeSet<u64>,
     pub(super) counts: PackCounts,
+    accepted: &'a BTreeSet<u64>,
+    pub(super) profiler: Profiler,
 }
 
 /// What a [`Packer`] is made of.
@@ -168,12 +171,23 @@ pub(super) struct PackerParts<'a> {
     pub(super) index: &'a ChunkIndex,
     /// Stripes that may be referred to: live in the head, or stored by an interrupted run.
     pub(super) usable: &'a BTreeSet<u64>,
+    /// Stripes of the last accepted snapshot.
+    pub(super) accepted: &'a BTreeSet<u64>,
     pub(super) coding: CodingParameters,
     pub(super) stripe_bytes: usize,
     pub(super) in_flight: InFlight,
     /// Buffers of stripes that were stored, for stripes to come.
     pub(super) stripes: BufferPool,
     pub(super) send: mpsc::Sender<FullStripe>,
+}
+
+/// What is known of a batch of chunks.
+struct Known {
+    found: Vec<Found>,
+    /// Positions of those that are to be sealed.
+    fresh: Vec<usize>,
+    /// Whether the last accepted snapshot has each of them, which may lie where nothing new may refer to.
+    kept: Vec<bool>,
 }
 
 enum Found {
@@ -187,7 +201,7 @@ fn seal_error(error: impl std::fmt::Display) -> PackError {
 
 impl<'a> Packer<'a> {
     pub(super) fn new(parts: PackerParts<'a>) -> Result<Self, PackError> {
-        let PackerParts { secret, index, usable, coding, stripe_bytes, in_flight, stripes, send } = parts;
+        let PackerParts { secret, index, usable, accepted, coding, stripe_bytes, in_flight, stripes, send } = parts;
         Ok(Self {
             secret,
             index,
@@ -206,6 +220,8 @@ impl<'a> Packer<'a> {
             contents_chunks: Vec::new(),
             referenced: BTreeSet::new(),
             counts: PackCounts::default(),
+            accepted,
+            profiler: Profiler::default(),
         })
     }
 
@@ -214,13 +230,20 @@ impl<'a> Packer<'a> {
         match piece {
             Piece::Entry(entry) => {
                 self.counts.entries += 1;
+                self.profiler.begin_file(match entry.cut {
+                    CutHint::Pages { format, .. } => Some(format),
+                    CutHint::ContentDefined => None,
+                });
                 write_item(&Item::Entry(contents_entry(entry)), &mut self.contents);
                 self.cut_contents(false)?;
             }
             Piece::Data { bytes, chunks } => {
                 self.counts.plaintext_bytes += chunks.last().map_or(0, |chunk| chunk.end) as u64;
                 let slices: Vec<&[u8]> = chunks.iter().filter_map(|range| bytes.get(range.clone())).collect();
-                let places = self.add(&slices)?;
+                let (places, kept) = self.add(&slices)?;
+                for ((place, is_kept), plaintext) in places.iter().zip(kept).zip(&slices) {
+                    self.profiler.take(plaintext, place.sealed_bytes, is_kept);
+                }
                 for run in places.chunks(RUN_CHUNKS_MAX) {
                     write_item(&Item::Chunks(run_of(run)), &mut self.contents);
                 }
@@ -269,14 +292,15 @@ impl<'a> Packer<'a> {
             slices.extend(contents.get(from..from + length));
             from += length;
         }
-        let places = self.add(&slices)?;
+        let (places, _kept) = self.add(&slices)?;
         self.contents_chunks.extend(places);
         self.contents = contents.get(from..).unwrap_or_default().to_vec();
         Ok(())
     }
 
-    /// Finds or seals each chunk; the places come back in the order of the chunks.
-    fn add(&mut self, chunks: &[&[u8]]) -> Result<Vec<ChunkPlace>, PackError> {
+    /// Finds or seals each chunk; the places come back in the order of the chunks, and whether the last accepted snapshot has
+    /// each of them.
+    fn add(&mut self, chunks: &[&[u8]]) -> Result<(Vec<ChunkPlace>, Vec<bool>), PackError> {
         let hashes: Vec<(ChunkHash, ChunkId)> = chunks
             .par_iter()
             .map(|plaintext| {
@@ -285,7 +309,7 @@ impl<'a> Packer<'a> {
                 (hash, id)
             })
             .collect();
-        let (found, fresh) = self.look_up(&hashes)?;
+        let Known { found, fresh, kept } = self.look_up(&hashes)?;
         let fresh_inputs: Vec<(&ChunkHash, &[u8])> =
             fresh.iter().filter_map(|at| Some((&hashes.get(*at)?.0, *chunks.get(*at)?))).collect();
         self.counts.new_plaintext_bytes +=
@@ -323,13 +347,17 @@ impl<'a> Packer<'a> {
         });
         let places = places.collect::<Result<Vec<_>, PackError>>()?;
         self.referenced.extend(places.iter().map(|place| place.stripe_number));
-        Ok(places)
+        Ok((places, kept))
     }
 
     /// Which chunks are stored already, and which are the first of their kind.
-    fn look_up(&mut self, hashes: &[(ChunkHash, ChunkId)]) -> Result<(Vec<Found>, Vec<usize>), PackError> {
+    fn look_up(&mut self, hashes: &[(ChunkHash, ChunkId)]) -> Result<Known, PackError> {
         let ids: Vec<[u8; 32]> = hashes.iter().map(|(_hash, id)| *id.as_bytes()).collect();
         let stored = self.index.get_batch(&ids)?;
+        let is_accepted = |stored: &Option<Location>| {
+            stored.as_ref().is_some_and(|location| self.accepted.contains(&location.stripe_number))
+        };
+        let kept = stored.iter().map(is_accepted).collect();
         let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut found, mut fresh) = (Vec::with_capacity(ids.len()), Vec::new());
         let mut in_batch: HashMap<[u8; 32], usize> = HashMap::new();
@@ -347,7 +375,7 @@ impl<'a> Packer<'a> {
             });
             found.push(Found::New(slot));
         }
-        Ok((found, fresh))
+        Ok(Known { found, fresh, kept })
     }
 
     fn pack(&mut self, id: [u8; 32], sealed: &[u8]) -> Result<Location, PackError> {

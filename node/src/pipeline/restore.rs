@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use futures::stream;
 use protocol::contents::{ContentsError, ContentsRoot, root_context};
-use protocol::document::{CharterChain, LiveStripes, Manifest, ReleaseOrder, Selector};
+use protocol::document::{CharterChain, Manifest, ReleaseOrder, Selector};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::signature::Signed;
 use serde::Serialize;
@@ -119,6 +119,8 @@ pub struct RestoreReport {
     pub served_bytes: BTreeMap<String, u64>,
     /// Sites that were unreachable, behind, slow or wrong, and how.
     pub faults: BTreeMap<String, Vec<String>>,
+    /// Newer snapshots in quarantine, and why they are.
+    pub passed_over: BTreeMap<u64, Vec<String>>,
     /// From start to last fsync.
     pub seconds: f64,
 }
@@ -181,6 +183,7 @@ pub async fn restore(
         share_sites: opened.share_sites.iter().map(ToString::to_string).collect(),
         served_bytes: fetcher.served_bytes().into_iter().map(|(site, bytes)| (site.to_string(), bytes)).collect(),
         faults,
+        passed_over: opened.passed_over.clone(),
         seconds: crate::clock::seconds(started.elapsed_ms()),
     })
 }
@@ -191,10 +194,11 @@ struct Opened {
     root: ContentsRoot,
     share_sites: Vec<SiteName>,
     share_faults: BTreeMap<SiteName, Vec<String>>,
+    passed_over: BTreeMap<u64, Vec<String>>,
 }
 
-/// Opens the snapshot the order selects; for `latest`, the newest that enough custodians hold. A newer one that was
-/// only half published is passed over, and the log says so.
+/// Opens the snapshot the order selects; for `latest`, the newest that enough custodians hold and that is not in
+/// quarantine. A newer one that was only half published is passed over, and the log says so.
 async fn open_newest(
     context: &RestoreContext,
     survey: &mut Survey,
@@ -213,8 +217,12 @@ async fn open_newest(
     if head == 0 || newest > head {
         return Err(no_snapshot(survey, format!("snapshot {newest} of {database}")));
     }
+    let mut quarantined = match selector {
+        Selector::Latest => survey.catalog.quarantined(database),
+        Selector::Sequence(_) => BTreeMap::new(),
+    };
     let mut first_error = None;
-    for sequence in (oldest..=newest).rev() {
+    for sequence in (oldest..=newest).rev().filter(|sequence| !quarantined.contains_key(sequence)) {
         let history = survey.catalog.history(database);
         let manifest = history.and_then(|history| history.manifest(sequence)).cloned();
         let manifest = manifest.ok_or_else(|| no_snapshot(survey, format!("snapshot {sequence} of {database}")))?;
@@ -222,7 +230,9 @@ async fn open_newest(
             Ok(collected) => {
                 let root = open_snapshot(&manifest, &collected)?;
                 let (share_sites, share_faults) = (collected.sites, collected.faults);
-                return Ok(Opened { manifest, root, share_sites, share_faults });
+                let newer = quarantined.split_off(&sequence);
+                let passed_over = newer.into_iter().map(|(sequence, reasons)| (sequence, reasons.words())).collect();
+                return Ok(Opened { manifest, root, share_sites, share_faults, passed_over });
             }
             Err(error) => {
                 tracing::warn!(%error, "passed over");
@@ -256,7 +266,7 @@ async fn write_all(
     progress: &Progress,
 ) -> Result<Written, RestoreError> {
     let document = opened.manifest.document();
-    let live = live_stripes(survey, document)?;
+    let live = survey.live_stripes_at(&document.database, document.sequence).map_err(RestoreError::Root)?;
     let opener = Arc::new(Opener::new(fetcher, live));
     let secret = DedupSecret::copy_from(&opened.root.dedup_secret)
         .ok_or_else(|| RestoreError::Root("no dedup secret in it".to_owned()))?;
@@ -288,14 +298,4 @@ async fn write_all(
     written.files = summary.files;
     written.bytes = summary.bytes;
     Ok(written)
-}
-
-fn live_stripes(survey: &Survey, manifest: &Manifest) -> Result<LiveStripes, RestoreError> {
-    let mut live = LiveStripes::default();
-    let history = survey.catalog.history(&manifest.database);
-    let manifests = history.into_iter().flat_map(|history| history.manifests_from(1));
-    for older in manifests.take_while(|older| older.document().sequence <= manifest.sequence) {
-        live.apply(older.document(), survey.catalog.succession()).map_err(RestoreError::Root)?;
-    }
-    Ok(live)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use protocol::catalog::{Catalog, History};
-use protocol::document::{CharterChain, Database, Manifest, ReleaseOrder, Site, block_of};
+use protocol::document::{CharterChain, Database, LiveStripes, Manifest, ReleaseOrder, Site, block_of};
 use protocol::identifier::{DatabaseName, SiteName};
 use protocol::machine::{Announcement, RecordKind};
 use protocol::placement::durability::{self, Durability};
@@ -357,6 +357,23 @@ impl Survey {
         let ask = self.links.values_mut().map(|link| inventories(link, database));
         let said: Vec<Vec<u8>> = join_all(ask).await.into_iter().flatten().flatten().collect();
         retention::learn(&mut self.catalog, database, said);
+    }
+
+    /// The stripes that one snapshot refers to, by the manifests known.
+    ///
+    /// # Errors
+    /// Manifests do not fit together.
+    pub fn live_stripes_at(&self, database: &DatabaseName, sequence: u64) -> Result<LiveStripes, String> {
+        let Some(history) = self.catalog.history(database) else { return Ok(LiveStripes::default()) };
+        if sequence == history.head_sequence() {
+            return Ok(history.live_stripes().clone());
+        }
+        let mut live = LiveStripes::default();
+        let manifests = history.manifests_from(1).map(Signed::document);
+        for manifest in manifests.take_while(|manifest| manifest.sequence <= sequence) {
+            live.apply(manifest, self.catalog.succession())?;
+        }
+        Ok(live)
     }
 
     /// What the verified receipts of one snapshot promise.

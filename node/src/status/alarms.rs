@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::text::{ago, bytes, duration};
 use super::{DatabaseStatus, PeerStatus, SiteStatus, SnapshotStatus};
-use super::{agreements, handovers, retention};
+use super::{agreements, handovers, quarantine, retention};
 use crate::exit_code::ExitCode;
 
 /// A site that has not answered for so long is said to be silent.
@@ -77,6 +77,7 @@ pub(super) fn of(status: &SiteStatus, is_member: bool) -> Vec<Alarm> {
     for database in &status.databases {
         let mut of_one = Vec::new();
         of_database(database, &mut of_one);
+        of_one.extend(quarantine::alarm_of(&database.database, &database.quarantine));
         of_one.extend(retention::alarms_of(&database.database, &database.retention, status.now_ms));
         found.extend(about(&database.database, of_one));
     }

@@ -67,7 +67,11 @@ pub fn text(status: &SiteStatus) -> Result<String, fmt::Error> {
 
 fn databases(status: &SiteStatus, registry: &mut Registry) {
     let newest = level(registry, "snapshot_sequence", "Sequence of the newest snapshot; 0 if there is none");
-    let age = level(registry, "snapshot_age_seconds", "Since the newest snapshot was received, by the sites' clocks");
+    let age = level(
+        registry,
+        "snapshot_age_seconds",
+        "Since the newest accepted snapshot was received, by the sites' clocks",
+    );
     let age_max = level(registry, "snapshot_age_max_seconds", "How old the newest snapshot may become");
     let durable =
         level(registry, "snapshot_durable", "1 if the newest snapshot survives the loss of any one coalition");
@@ -79,6 +83,7 @@ fn databases(status: &SiteStatus, registry: &mut Registry) {
     let all_durable = level(registry, "snapshots_durable", "Of these, durable ones");
     let short = level(registry, "stripes_short", "Stripes of which some site lacks its shard");
     let lost = level(registry, "stripes_lost", "Stripes that cannot be decoded");
+    let quarantined = level(registry, "snapshots_quarantined", "Snapshots that look as if the register was damaged");
     let forked = level(registry, "forked", "1 if its writer signed two histories");
     for database in &status.databases {
         let set = |family: &Level<OfDatabase>, value: i64| {
@@ -99,6 +104,7 @@ fn databases(status: &SiteStatus, registry: &mut Registry) {
         set(&all_durable, signed(database.durable_count));
         set(&short, signed(database.short_stripe_count));
         set(&lost, signed(database.lost_stripe_count));
+        set(&quarantined, signed(database.quarantine.count));
         set(&forked, i64::from(database.is_forked));
     }
 }

@@ -61,6 +61,7 @@ fn well() -> SiteStatus {
             lost_stripe_count: 0,
             reshare_due_count: 0,
             retention: RetentionStatus { let_go_count: 0, discarded_count: 0, pending: Vec::new() },
+            quarantine: QuarantineStatus { newest_accepted: Some(7), ..QuarantineStatus::default() },
             is_forked: false,
         }],
         sites: vec![peer("bern"), peer("lima")],

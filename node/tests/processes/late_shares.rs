@@ -68,12 +68,14 @@ fn a_charter_without_the_late_custodian_does_not_stop_anything() {
     });
     super::harness::wait_until("its share of the first snapshot is there", 60, || {
         state.backup(LAND, "dir:source-2").succeeded();
+        // The five may have given the key new shares before it comes, and then nobody needs it.
         state.log_of(5).contains("snapshot 1 of land-register is held here")
+            || state.log_of(0).contains("have shares of epoch 2")
     });
     // Three shares open the first snapshot: its own with two others, or three of the next epoch, whichever is there by now.
     (0..2).for_each(|index| state.kill(index));
     state.order_for(LAND, 1, "order.txt");
     let report = state.restore("order.txt", "restored").succeeded().json;
-    assert_eq!(report["share_sites"].as_array().unwrap().len(), 3, "{report}");
+    assert!(report["share_sites"].as_array().unwrap().len() >= 3, "{report}");
     assert_same(&state.path("source-1"), &state.path("restored"));
 }

@@ -31,6 +31,7 @@ mod peer;
 mod postgres;
 mod pretender;
 mod pretenders;
+mod quarantine;
 mod quota;
 mod refused_charters;
 mod restore;

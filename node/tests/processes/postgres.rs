@@ -22,7 +22,7 @@ create index on titles (since);
 const TABLES: [&str; 3] = ["parcels", "owners", "titles"];
 
 /// A cluster in a folder of its own, on a socket in that folder; it ends with the value.
-struct Cluster {
+pub(crate) struct Cluster {
     dir: tempfile::TempDir,
     server: Child,
 }
@@ -53,7 +53,7 @@ fn program(name: &str) -> Command {
 }
 
 impl Cluster {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("legation-pg-").tempdir().unwrap();
         if is_root() {
             assert!(Command::new("chown").arg("postgres").arg(dir.path()).status().unwrap().success());
@@ -83,7 +83,7 @@ impl Cluster {
         cluster
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
@@ -94,7 +94,7 @@ impl Cluster {
     }
 
     #[track_caller]
-    fn sql(&self, database: &str, text: &str) -> Vec<u8> {
+    pub(crate) fn sql(&self, database: &str, text: &str) -> Vec<u8> {
         let output = self.client("psql", database).args(["-v", "ON_ERROR_STOP=1", "-qXAtc", text]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout

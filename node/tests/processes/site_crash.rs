@@ -76,7 +76,7 @@ fn a_site_killed_and_started_again_knows_what_it_knew() {
     let mut state = State::running(five_sites());
     super::harness::write_files(&state.path("source"), 4, 700_000, 3);
     state.backup("land-register", "dir:source").succeeded();
-    super::harness::write_files(&state.path("source"), 5, 500_000, 4);
+    super::harness::write_files(&state.path("source"), 5, 600_000, 4);
     state.backup("land-register", "dir:source").succeeded();
     state.order("land-register", "order.txt", &[1, 2, 3]);
     state.restore("order.txt", "restored").succeeded();

@@ -10,6 +10,7 @@ use crate::catalog::epochs::Epochs;
 use crate::catalog::expiry::Expiry;
 use crate::catalog::fork::ForkProof;
 use crate::catalog::kept_stripes::KeptStripes;
+use crate::catalog::quarantine::StoredBytes;
 use crate::catalog::receipts::Receipts;
 use crate::document::{LiveStripes, Manifest, Receipt, Succession};
 use crate::identifier::{DatabaseName, SiteName};
@@ -21,6 +22,7 @@ use crate::wire::summary::{Part, Summary, digest_of_summary, known};
 #[derive(Debug, Default)]
 pub struct History {
     manifests: Vec<Signed<Manifest>>,
+    stored_bytes: StoredBytes,
     live: LiveStripes,
     kept: KeptStripes,
     epochs: Epochs,
@@ -66,6 +68,11 @@ impl History {
     #[must_use]
     pub fn live_stripes(&self) -> &LiveStripes {
         &self.live
+    }
+
+    /// The bytes that each snapshot refers to, before coding, from the first on.
+    pub fn stored_bytes(&self) -> impl Iterator<Item = u64> {
+        self.stored_bytes.iter()
     }
 
     /// Every stripe that a retained snapshot refers to: the head's, and those of the snapshots before it.
@@ -132,7 +139,10 @@ impl History {
     /// # Errors
     /// Its stripes do not fit; nothing is changed then.
     pub(super) fn append(&mut self, manifest: Signed<Manifest>) -> Result<(), String> {
+        let dropped = manifest.document().stripes_dropped.iter().filter_map(|number| self.live.get(*number));
+        let dropped_bytes = dropped.map(|live| u64::from(live.stripe.payload_bytes)).sum();
         self.live.apply(manifest.document(), &self.succession)?;
+        self.stored_bytes.push(manifest.document(), dropped_bytes);
         self.kept.apply(manifest.document(), &self.live);
         self.digest = OnceLock::new();
         self.manifests.push(manifest);

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod chain;
+mod quarantine;
 mod retention;
 pub(crate) mod succession;
 
@@ -14,6 +15,7 @@ use shard_codec::{CodingParameters, Digest, ShardIndex};
 
 pub use agreement::{Agreement, DISTANCE_KM_MAX};
 pub use chain::{CharterChain, CharterError};
+pub use quarantine::Quarantine;
 pub use retention::{Keep, Period, Retention, Span};
 pub use succession::Succession;
 
@@ -219,6 +221,9 @@ pub struct Database {
     /// How long its snapshots are kept. Not written if for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// Which of its snapshots are suspicious, and which of those were accepted. Not written if no size is, and none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
 }
 
 impl Database {
@@ -361,6 +366,9 @@ impl Charter {
         }
         if let Some(retention) = &database.retention {
             retention.validate().map_err(|why| format!("database {name}: {why}"))?;
+        }
+        if let Some(quarantine) = &database.quarantine {
+            quarantine.validate().map_err(|why| format!("database {name}: {why}"))?;
         }
         for (what, list) in [("placement", &database.placement), ("custodians", &database.custodians)] {
             if list.iter().collect::<BTreeSet<_>>().len() != list.len() || list.len() > SITES_MAX {

@@ -9,7 +9,7 @@ use shard_codec::secret_sharing::Commitments;
 use shard_codec::stripe::StripeLayout;
 use shard_codec::{CodingParameters, Digest, ShardIndex, ShareIndex};
 
-use super::{DEALT_EPOCH, Document, Succession};
+use super::{DEALT_EPOCH, Document, Succession, Suspicion};
 use crate::identifier::{DatabaseName, SiteName};
 use crate::limits::{MANIFEST_BYTES_MAX, SEALED_ROOT_BYTES_MAX, STRIPE_NUMBER_MAX};
 use crate::timestamp::Timestamp;
@@ -44,6 +44,9 @@ pub struct Manifest {
     /// The contents' root, sealed with the snapshot key.
     #[serde(with = "serde_bytes")]
     pub sealed_root: Vec<u8>,
+    /// What home finds suspicious in it, sorted, each once. Not written if nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspicions: Vec<Suspicion>,
 }
 
 /// One stripe.
@@ -167,6 +170,9 @@ impl Document for Manifest {
         }
         if self.sealed_root.is_empty() || self.sealed_root.len() > SEALED_ROOT_BYTES_MAX {
             return Err("the sealed root is empty or too long".to_owned());
+        }
+        if !self.suspicions.is_sorted_by(|a, b| a < b) {
+            return Err("suspicions must be sorted, each once".to_owned());
         }
         if self.custody.epoch != DEALT_EPOCH {
             return Err(format!("what home deals is epoch {DEALT_EPOCH}"));

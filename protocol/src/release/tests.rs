@@ -6,7 +6,7 @@ use shard_codec::{Digest, SealingSecretKey};
 
 use super::{Input, LogEntry, release_context};
 use crate::contents::root_context;
-use crate::document::{Purpose, ReleaseNotice, ReleaseOrder, Selector};
+use crate::document::{Purpose, Quarantine, ReleaseNotice, ReleaseOrder, Selector, Span, Suspicion};
 use crate::fixture::{NOW, RunningSite, Snapshot, State, answer, database, kinds, name, refusal, rng, sign};
 use crate::machine::{Announcement, Output, RecordKind};
 use crate::signature::{Keypair, PublicKey, Signed};
@@ -211,6 +211,33 @@ fn latest_means_the_newest_durable_snapshot_and_what_came_after_it() {
     assert!(release(&state, &mut site, &latest, 3).is_ok());
     spread(&mut site, 3, &[1, 2, 4, 5]);
     assert_eq!(release(&state, &mut site, &latest, 2).unwrap_err(), "the order opens the latest snapshot, which is 3");
+}
+
+/// Attack: what ransomware made of the register is published; a government in exile asks for the latest.
+#[test]
+fn latest_passes_over_what_is_in_quarantine() {
+    let mut state = State::new();
+    let first = state.snapshot(None, 1);
+    let second =
+        state.snapshot_with(Some(&first.manifest), 1, |manifest| manifest.suspicions = vec![Suspicion::Entropy]);
+    let snapshots = [first, second];
+    let mut site = holder(&state, 0, &snapshots);
+    for (sequence, index) in [1_u64, 2].into_iter().flat_map(|sequence| [1, 2, 4, 5].map(|index| (sequence, index))) {
+        let other = holder(&state, index, &snapshots);
+        let receipt = other.catalog.history(&database()).unwrap().receipts(sequence).next().unwrap().encode();
+        site.hear(Announcement::Receipt(receipt.into())).unwrap();
+    }
+    let latest = state.order(3, |order| order.selector = Selector::Latest);
+    assert!(release(&state, &mut site, &latest, 1).is_ok());
+    // Who wants to look at it may.
+    assert!(release(&state, &mut site, &latest, 2).is_ok());
+    let accepted = vec![Span { first: 2, last: 2, reason: "seen".to_owned() }];
+    let quarantine = Some(Quarantine { accepted, ..Quarantine::default() });
+    let next = state.next_charter(|charter| charter.databases[0].quarantine = quarantine);
+    let next = sign(next, &state.officials[..4]);
+    site.hear(Announcement::Charter(next.encode().into())).unwrap();
+    let text = release(&state, &mut site, &latest, 1).unwrap_err();
+    assert_eq!(text, "the order opens the latest snapshot, which is 2");
 }
 
 /// A charter that needs fewer shards makes nothing durable that was made before it, and hides nothing.

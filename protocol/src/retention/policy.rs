@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shard_codec::Digest;
 
 use crate::catalog::Catalog;
-use crate::document::{Charter, Retention};
+use crate::document::{Charter, Database, Quarantine, Retention};
 use crate::identifier::DatabaseName;
 use crate::signature::Signed;
 use crate::timestamp::Timestamp;
@@ -62,23 +62,29 @@ impl Policies {
         new
     }
 
-    /// The rules of a database that all must let a snapshot go: those of the charter that has settled, and of every later
+    /// What the charters say of a database whose rules all must let a snapshot go: the one that has settled, and every later
     /// one. `None` if one of them keeps everything.
     pub(super) fn of<'a>(
         &self,
         catalog: &'a Catalog,
         database: &DatabaseName,
         reading: Timestamp,
-    ) -> Option<Vec<&'a Retention>> {
+    ) -> Option<Vec<(&'a Retention, Option<&'a Quarantine>)>> {
         let counting = self.counting(catalog, database, reading);
-        counting.into_iter().map(|one| one.rules).collect()
+        counting.into_iter().map(|one| one.rules().map(|rules| (rules, one.quarantine()))).collect()
     }
 
     /// The charters that have not settled and say something else than the one that has, the first one first.
-    pub(super) fn pending(&self, catalog: &Catalog, database: &DatabaseName, reading: Timestamp) -> Vec<Pending> {
+    pub(super) fn pending<'a>(
+        &self,
+        catalog: &'a Catalog,
+        database: &DatabaseName,
+        reading: Timestamp,
+    ) -> Vec<Pending> {
         let counting = self.counting(catalog, database, reading);
-        let Some(settled) = counting.first().map(|first| first.rules) else { return Vec::new() };
-        let later = counting.iter().skip(1).filter(|later| later.rules != settled);
+        let says = |one: &Counting<'a>| (one.rules(), one.quarantine());
+        let Some(settled) = counting.first().map(says) else { return Vec::new() };
+        let later = counting.iter().skip(1).filter(|later| says(later) != settled);
         let pending = |later: &Counting<'_>| Pending {
             version: later.version,
             settles: later.settles,
@@ -93,17 +99,17 @@ impl Policies {
         let mut counting: Vec<Counting<'a>> = Vec::new();
         for signed in catalog.charters().iter() {
             let charter: &'a Charter = signed.document();
-            let rules = charter.database(database).and_then(|entry| entry.retention.as_ref());
+            let entry = charter.database(database);
             let (version, is_vetoed) = (charter.version, self.vetoed.contains(&signed.digest()));
             let Some(came) = self.adopted.get(&version).copied() else {
                 let settles = if counting.is_empty() { Timestamp::default() } else { NEVER };
-                counting.push(Counting { version, rules, settles, is_vetoed });
+                counting.push(Counting { version, entry, settles, is_vetoed });
                 continue;
             };
             settle(&mut counting, came);
-            let delay_ms = counting.iter().map(|one| delay_ms(one.rules)).max();
+            let delay_ms = counting.iter().map(|one| delay_ms(one.rules())).max();
             let settles = delay_ms.map_or(Timestamp::default(), |delay_ms| came.plus_ms(delay_ms));
-            counting.push(Counting { version, rules, settles, is_vetoed });
+            counting.push(Counting { version, entry, settles, is_vetoed });
         }
         settle(&mut counting, reading);
         counting
@@ -115,9 +121,19 @@ const NEVER: Timestamp = Timestamp::from_unix_ms(u64::MAX);
 /// What a charter says of a database, and when that settles.
 struct Counting<'a> {
     version: u64,
-    rules: Option<&'a Retention>,
+    entry: Option<&'a Database>,
     settles: Timestamp,
     is_vetoed: bool,
+}
+
+impl<'a> Counting<'a> {
+    fn rules(&self) -> Option<&'a Retention> {
+        self.entry?.retention.as_ref()
+    }
+
+    fn quarantine(&self) -> Option<&'a Quarantine> {
+        self.entry?.quarantine.as_ref()
+    }
 }
 
 /// Leaves the newest that has settled by then, and all after it.

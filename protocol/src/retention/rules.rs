@@ -15,7 +15,7 @@ pub struct Candidate {
     /// When enough sites had signed for it that no coalition made it up: its place in the calendar. One without stands for
     /// itself.
     pub witnessed: Option<Timestamp>,
-    /// It was durable when it was made, and is now: another may go for its sake.
+    /// It was durable when it was made, and is now, and is not in quarantine: another may go for its sake.
     pub is_good: bool,
 }
 

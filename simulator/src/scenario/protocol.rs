@@ -80,7 +80,8 @@ pub fn config(scenario: &Scenario, code: Code, seed: u64) -> Result<Run, NoRun> 
     let (data_shards, threshold) = (small(code.data_shards)?, small(code.threshold)?);
     let databases = scenario.databases.iter().map(|database| {
         let name = name::<DatabaseName>("database", &database.name)?;
-        Ok(DatabaseConfig { name, data_shards, threshold, change_bytes: CHANGE_BYTES, retention: None })
+        let suspicious = BTreeSet::new();
+        Ok(DatabaseConfig { name, data_shards, threshold, change_bytes: CHANGE_BYTES, retention: None, suspicious })
     });
     let databases: Vec<DatabaseConfig> = databases.collect::<Result<_, _>>()?;
     let first = databases.first().ok_or(NoRun::NoDatabase)?.name.clone();

@@ -241,6 +241,7 @@ fn founding_charter(config: &Config, officials: &[Keypair], sites: &[Rc<SiteKeys
         quota_bytes: 1 << 40,
         rpo_seconds: None,
         refresh_days: None,
+        quarantine: None,
         retention: entry.retention.as_ref().map(|rules| Retention {
             keep: rules.keep.clone(),
             delay_seconds: rules.delay_seconds,

@@ -105,6 +105,12 @@ impl Chronicle {
         self.scopes.insert(digest, proposal.scope);
     }
 
+    /// Whether its writer found a snapshot suspicious; unknown if nobody keeps its manifest.
+    #[must_use]
+    pub fn is_suspicious(&self, manifest: &Digest) -> Option<bool> {
+        Some(!self.chapters.get(manifest)?.signed.document().suspicions.is_empty())
+    }
+
     /// The sharings of a snapshot's key, the newest first; the last is the one that home dealt.
     pub fn custodies<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = (Option<Digest>, &'a Custody)> {
         let agreed = self.epochs.get(&(manifest.database.clone(), manifest.sequence));

@@ -7,6 +7,8 @@
 mod pace;
 mod validate;
 
+use std::collections::BTreeSet;
+
 use protocol::document::Keep;
 use protocol::identifier::{DatabaseName, SiteName};
 use serde::{Deserialize, Serialize};
@@ -127,6 +129,9 @@ pub struct DatabaseConfig {
     /// How long its snapshots are kept; for ever if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionConfig>,
+    /// Snapshots that home finds suspicious.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub suspicious: BTreeSet<u64>,
 }
 
 /// What is kept of a database.

@@ -4,6 +4,8 @@
 //! What is drawn never goes beyond what is promised, as in a fault atlas: whatever destroys, lies or copies is in one
 //! jurisdiction, which the charter's own check sized threshold and parity for. Everything else may happen anywhere.
 
+use std::collections::BTreeSet;
+
 use protocol::document::{Keep, Period};
 use protocol::identifier::{DatabaseName, SiteName};
 
@@ -97,10 +99,13 @@ impl Draw {
             rules.push(keep(Period::Minute, stream.between(60, 120)));
         }
         let delay_seconds = stream.between(5, 60);
+        let is_damaged = stream.chance(0.5);
+        let suspicious = (2..12).filter(|_sequence| is_damaged && stream.chance(0.4)).collect();
         config.pace.retention_interval_ms = small(stream.between(3_000, 15_000));
         config.pace.retention_grace_ms = small(stream.between(2_000, 60_000));
         config.clock.offset_ms_max = small(stream.between(0, 2_000));
         let Some(database) = config.databases.first_mut() else { return };
+        database.suspicious = suspicious;
         database.retention = Some(RetentionConfig { keep: rules, delay_seconds });
         let name = database.name.clone();
         for _ in 0..self.stream.between(4, 9) {
@@ -159,6 +164,7 @@ impl Draw {
             threshold: small(self.stream.between(threshold.0, threshold.1)),
             change_bytes: small(self.stream.between(100, 2_000)),
             retention: None,
+            suspicious: BTreeSet::new(),
         };
         names.iter().take(count).map(database).collect()
     }

@@ -111,6 +111,7 @@ impl Thief {
                 share_digests: Vec::new(),
             },
             sealed_root: Vec::new(),
+            suspicions: Vec::new(),
         };
         let shares = deal_and_seal(survey, &mut manifest, &[branch], &mut self.stream)?;
         let mut other = manifest.clone();

@@ -19,6 +19,7 @@ use shard_codec::{Digest, ShardIndex};
 
 use super::client::survey::{Nodes, Survey};
 use super::client::{CallError, Port, join_all};
+use super::config::DatabaseConfig;
 use super::random::Stream;
 use super::sim_disk::Bytes;
 use super::trace::NodeId;
@@ -96,6 +97,8 @@ pub enum Note {
 #[derive(Debug)]
 pub(super) struct HomeDatabase {
     pub(super) source: Source,
+    /// Snapshots that it finds suspicious.
+    suspicious: BTreeSet<u64>,
     /// It changed since the last manifest was signed.
     dirty: bool,
     outbox: Option<SealedSnapshot>,
@@ -153,20 +156,21 @@ impl HomeDisk {
     /// A home with these databases.
     #[must_use]
     pub fn new(
-        databases: impl IntoIterator<Item = (DatabaseName, u32)>,
+        databases: impl IntoIterator<Item = DatabaseConfig>,
         chain: CharterChain,
         writers: BTreeMap<DatabaseName, Rc<Keypair>>,
         mut stream: Stream,
     ) -> Self {
         let databases = databases
             .into_iter()
-            .map(|(name, change_bytes)| {
-                let source = Source::new(change_bytes, &mut stream);
+            .map(|database| {
+                let source = Source::new(database.change_bytes, &mut stream);
                 let waiting = BTreeMap::new();
                 (
-                    name,
+                    database.name,
                     HomeDatabase {
                         source,
+                        suspicious: database.suspicious,
                         dirty: false,
                         outbox: None,
                         failed_runs: 0,

@@ -152,7 +152,14 @@ impl Restore {
             Selector::Sequence(sequence) => (sequence.min(head), sequence),
         };
         let mut why = "no snapshot".to_owned();
-        for sequence in (oldest..=newest).rev() {
+        let mut quarantined = survey.catalog.quarantined(&self.database);
+        if selector != Selector::Latest {
+            quarantined.clear();
+        }
+        if quarantined.contains_key(&newest) {
+            self.port.note(Note::Reached("a suspicious snapshot was passed over"));
+        }
+        for sequence in (oldest..=newest).rev().filter(|sequence| !quarantined.contains_key(sequence)) {
             let history = survey.catalog.history(&self.database);
             let manifest = history.and_then(|history| history.manifest(sequence)).cloned();
             let manifest = manifest.ok_or("no such snapshot")?;

@@ -13,7 +13,7 @@ use super::engine::run;
 use super::report::{Report, Violation};
 
 /// What a swarm must reach at least once: each kind of work, fault and enemy, each kind of refusal.
-pub const MUST_REACH: [&str; 60] = [
+pub const MUST_REACH: [&str; 61] = [
     "publish",
     "restore",
     "replace",
@@ -42,6 +42,7 @@ pub const MUST_REACH: [&str; 60] = [
     "a process stopped itself",
     "a snapshot was durable",
     "a snapshot was not durable",
+    "a suspicious snapshot was passed over",
     "a restore succeeded",
     "a restore failed",
     "a share was released",

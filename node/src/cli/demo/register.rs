@@ -45,12 +45,12 @@ const INDEXES: &str = "
     COMMIT;
     PRAGMA journal_mode = WAL";
 
-pub(super) fn sql(error: rusqlite::Error) -> Failure {
+pub(crate) fn sql(error: rusqlite::Error) -> Failure {
     Failure::unexpected(format!("land register: {error}"))
 }
 
 /// The register on the disk of the home.
-pub(super) struct Register {
+pub(crate) struct Register {
     path: PathBuf,
     connection: Connection,
     parcels: i64,
@@ -59,7 +59,7 @@ pub(super) struct Register {
 
 impl Register {
     /// Invents it.
-    pub(super) fn create(path: &Path, parcels: u64) -> Result<Self, Failure> {
+    pub(crate) fn create(path: &Path, parcels: u64) -> Result<Self, Failure> {
         let connection = Connection::open(path).map_err(sql)?;
         connection.execute_batch(SCHEMA).map_err(sql)?;
         let parcels = i64::try_from(parcels).unwrap_or(i64::MAX);
@@ -74,7 +74,7 @@ impl Register {
         Ok(Self { path: path.to_owned(), connection, parcels, owners })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -105,7 +105,7 @@ impl Register {
     }
 
     /// Changes `rows` rows that lie scattered over the whole register, and says how many it were.
-    pub(super) fn change(&self, rows: u64) -> Result<u64, Failure> {
+    pub(crate) fn change(&self, rows: u64) -> Result<u64, Failure> {
         let mut inventor = Inventor::new(SEED + 2);
         let mut changed = 0;
         while changed < rows {

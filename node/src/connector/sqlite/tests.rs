@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::connector::page_format::PageFormat;
 use crate::connector::tests::drain;
 
 struct Register {
@@ -105,7 +106,7 @@ fn pages_that_nobody_touched_are_the_same_in_the_next_snapshot() {
     for journal_mode in ["wal", "delete"] {
         let register = Register::new(journal_mode, 5_000);
         let (entry, first) = register.capture();
-        assert_eq!(entry.cut, CutHint::Pages { unit_bytes: 4096 });
+        assert_eq!(entry.cut, CutHint::Pages { unit_bytes: 4096, format: PageFormat::Sqlite { page_bytes: 4096 } });
         assert_eq!(entry.path, "register.db");
         assert_eq!(first.len() % 4096, 0);
         let (_entry, again) = register.capture();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::catalog::publish::share_context;
 use protocol::contents::{ContentsRoot, root_context};
-use protocol::document::{Custody, DEALT_EPOCH, Database, Manifest};
+use protocol::document::{Custody, DEALT_EPOCH, Database, Manifest, Suspicion};
 use protocol::identifier::SiteName;
 use protocol::signature::Signed;
 use protocol::timestamp::Timestamp;
@@ -83,7 +83,7 @@ pub(super) fn seal(
     survey: &Survey,
     entry: &Database,
     change: Change,
-    root: &ContentsRoot,
+    (root, suspicions): (&ContentsRoot, Vec<Suspicion>),
 ) -> Result<SealedSnapshot, BackupError> {
     let (sequence, previous) = next_place(survey, entry);
     let state = survey.catalog.state();
@@ -116,6 +116,7 @@ pub(super) fn seal(
         stripes_dropped: change.dropped,
         custody,
         sealed_root,
+        suspicions,
     };
     let sealed_shares = seal_shares(survey, &manifest, &shares)?;
     drop(shares);

@@ -41,13 +41,14 @@ impl Usable {
 /// The root that a stripe has at each position of the placement; `None` where none was ever stored.
 type Roots = Vec<Option<Digest>>;
 
-/// Stripes that new contents may refer to. Numbers that any manifest ever used are never used again, even by a home
-/// that lost its index.
+/// Stripes that new contents may refer to, of those that are `live` in the head and those that an interrupted run stored.
+/// Numbers that any manifest ever used are never used again, even by a home that lost its index. What lies in the `accepted`
+/// ones is not forgotten: the contents are held against it.
 pub(super) async fn usable_stripes(
     context: &BackupContext,
     entry: &Database,
     survey: &mut Survey,
-    live: &LiveStripes,
+    (live, accepted): (&LiveStripes, &BTreeSet<u64>),
 ) -> Result<Usable, BackupError> {
     let index = &context.index;
     let history = survey.catalog.history(&entry.name);
@@ -86,7 +87,8 @@ pub(super) async fn usable_stripes(
         tracing::warn!(stripes = lost_count, "lost at too many sites: what they held is stored anew");
     }
     stored.retain(|number, _roots| !lost.contains(number));
-    index.forget_stripes(&[stale, lost].concat())?;
+    let forgotten: Vec<u64> = stale.into_iter().chain(lost).filter(|number| !accepted.contains(number)).collect();
+    index.forget_stripes(&forgotten)?;
     let kept = stored.values().flatten().filter_map(|root| *root).collect();
     served_wrongly::forget_others(context, &entry.name, &wrong, &kept)?;
     Ok(Usable { numbers: stored.into_keys().collect(), lost_count })

@@ -7,7 +7,7 @@ use crate::timestamp::Timestamp;
 
 /// Rules of one database at the most.
 const RULES_MAX: usize = 16;
-/// Holds, and deletions, of one database at the most.
+/// Spans of one kind of one database at the most.
 const SPANS_MAX: usize = 256;
 /// Seconds of a rule at the most: a thousand years; longer is for ever.
 const KEEP_SECONDS_MAX: u64 = 1_000 * 366 * 86_400;
@@ -111,19 +111,23 @@ impl Retention {
         if self.delay_seconds > DELAY_SECONDS_MAX {
             return Err(format!("retention: the delay has {DELAY_SECONDS_MAX} seconds at the most, a year"));
         }
-        for (what, spans) in [("holds", &self.holds), ("deletions", &self.deletions)] {
-            if spans.len() > SPANS_MAX {
-                return Err(format!("retention: at most {SPANS_MAX} {what}"));
-            }
-            for span in spans {
-                if span.first == 0 || span.last < span.first {
-                    return Err(format!("retention: {what} from {} to {} are none", span.first, span.last));
-                }
-                check_text(&format!("retention: the reason of {what}"), &span.reason)?;
-            }
-        }
-        Ok(())
+        check_spans("retention: holds", &self.holds)?;
+        check_spans("retention: deletions", &self.deletions)
     }
+}
+
+/// Checks spans by themselves.
+pub(super) fn check_spans(what: &str, spans: &[Span]) -> Result<(), String> {
+    if spans.len() > SPANS_MAX {
+        return Err(format!("{what}: at most {SPANS_MAX}"));
+    }
+    for span in spans {
+        if span.first == 0 || span.last < span.first {
+            return Err(format!("{what} from {} to {} are none", span.first, span.last));
+        }
+        check_text(&format!("{what}: the reason"), &span.reason)?;
+    }
+    Ok(())
 }
 
 impl Span {

@@ -4,6 +4,7 @@ mod audits;
 mod floods;
 mod ledgers;
 mod mesh;
+mod quarantines;
 mod repairs;
 mod reshare_attacks;
 mod reshares;

@@ -22,13 +22,12 @@ use crate::world::virtual_clock::Clock;
 
 /// Home with its databases and writer keys.
 pub(super) fn home_of(config: &Config, cast: &Cast, nodes: &Rc<BTreeMap<SiteName, NodeId>>) -> Home {
-    let databases = config.databases.iter().map(|database| (database.name.clone(), database.change_bytes));
     let writers = config.databases.iter().map(|database| {
         let name = &database.name;
         (name.clone(), Rc::new(cast.writer(name, 0)))
     });
     let stream = Stream::new(config.seed, Purpose::Home, 0);
-    let disk = HomeDisk::new(databases, cast.chain.clone(), writers.collect(), stream);
+    let disk = HomeDisk::new(config.databases.iter().cloned(), cast.chain.clone(), writers.collect(), stream);
     Home {
         disk: Rc::new(RefCell::new(disk)),
         port: Port::default(),
@@ -148,6 +147,10 @@ impl World<'_> {
                     let why = format!("{database} {sequence} was restored to something else than it was");
                     let broken = super::Broken { invariant: "integrity", node: None, why };
                     self.broken.get_or_insert(broken);
+                }
+                if self.chronicle.is_suspicious(manifest) == Some(true) {
+                    let why = format!("{database} {sequence}, which home found suspicious, was restored as the latest");
+                    self.broken.get_or_insert(super::Broken { invariant: "quarantine", node: None, why });
                 }
                 self.reach("a restore succeeded");
                 self.ending.note_restore(node, None);

@@ -129,11 +129,15 @@ impl World<'_> {
         self.ending.last_restores = Some(last);
     }
 
-    /// The newest snapshot that home signed; the newest of those that it held for durable that the members can give.
+    /// The newest snapshot that home signed and did not find suspicious; the newest of those that it held for durable that
+    /// the members can give.
     fn newest(&self, database: &DatabaseName) -> (Option<u64>, Option<u64>) {
         let scene = self.scene();
         let authored = || {
-            let of = |digest| self.chronicle.places.get(digest).filter(|(name, _sequence)| name == database);
+            let is_plain = |digest| self.chronicle.is_suspicious(digest) == Some(false);
+            let of = move |digest| {
+                self.chronicle.places.get(digest).filter(|(name, _sequence)| name == database && is_plain(digest))
+            };
             self.chronicle.authored.iter().filter_map(move |(digest, one)| Some((digest, one, of(digest)?.1)))
         };
         let can_be_had = |digest| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::catalog::publish::share_context;
 use protocol::contents::root_context;
-use protocol::document::{Custody, Database, LiveStripes, Manifest};
+use protocol::document::{Custody, Database, LiveStripes, Manifest, Suspicion};
 use protocol::identifier::SiteName;
 use protocol::signature::{Keypair, Signed};
 use serde_bytes::ByteBuf;
@@ -67,6 +67,9 @@ pub(super) fn seal(
     let (sequence, previous) = head.map_or((1, None), |head| (head.document().sequence + 1, Some(head.digest())));
     let dropped =
         live.iter().map(|live| live.stripe.number).filter(|number| !packed.referenced.contains(number)).collect();
+    let disk = home.disk.borrow();
+    let is_suspicious = disk.databases.get(&entry.name).is_some_and(|home| home.suspicious.contains(&sequence));
+    drop(disk);
     let mut manifest = Manifest {
         state: survey.catalog.state(),
         database: entry.name.clone(),
@@ -86,6 +89,7 @@ pub(super) fn seal(
             share_digests: Vec::new(),
         },
         sealed_root: Vec::new(),
+        suspicions: if is_suspicious { vec![Suspicion::Entropy] } else { Vec::new() },
     };
     let mut disk = home.disk.borrow_mut();
     let shares = deal_and_seal(survey, &mut manifest, &packed.root.encode(), &mut disk.stream)?;

@@ -90,8 +90,8 @@ impl Retention {
         promise.share |= receipt.holds_share;
     }
 
-    /// What goes has gone in its time: a later snapshot is there that can be restored, and no rule keeps it however far the
-    /// clocks may be off. Judged by the true time, and without the machine's own reading of the rules.
+    /// What goes has gone in its time: a later snapshot is there that can be restored and that home did not find suspicious,
+    /// and no rule keeps it however far the clocks may be off. Judged by the true time, and without the machine's own reading of the rules.
     fn check_gone(&mut self, scene: &Scene<'_>, node: NodeId, record: &Record) -> Result<(), String> {
         let Some((database, gone)) = gone_of(record) else { return Ok(()) };
         let before = self.gone.insert((node, record.key.clone()), gone.clone()).unwrap_or_default();
@@ -116,9 +116,10 @@ impl Retention {
                 return Err(format!("{database} {sequence} goes before its time"));
             }
             let is_there = |digest: &Digest| standing(scene, digest).is_ok_and(|standing| standing.is_enough());
-            let mut later = chapters().filter(|(_, later)| of_database(later) && later.sequence > sequence);
+            let mut later = chapters()
+                .filter(|(_, later)| of_database(later) && later.sequence > sequence && later.suspicions.is_empty());
             if !later.any(|(digest, _later)| is_there(digest)) {
-                return Err(format!("{database} {sequence} goes, and no later snapshot could be restored"));
+                return Err(format!("{database} {sequence} goes, and no later good snapshot could be restored"));
             }
         }
         Ok(())

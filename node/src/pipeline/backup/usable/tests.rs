@@ -25,6 +25,7 @@ fn entry(sites: std::ops::Range<usize>, data_shards: u8) -> Database {
         rpo_seconds: None,
         refresh_days: None,
         retention: None,
+        quarantine: None,
     }
 }
 

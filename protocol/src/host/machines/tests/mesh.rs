@@ -10,7 +10,7 @@ use shard_codec::{CodingParameters, Digest, Reference};
 
 use crate::audit::answer;
 use crate::catalog;
-use crate::document::{Ballot, Challenge, Charter, MaskDealing, Stripe};
+use crate::document::{Ballot, Challenge, Charter, MaskDealing, Stripe, Suspicion};
 use crate::evidence::ShardName;
 use crate::fixture::{NOW, SITES, Snapshot, State, database, rng};
 use crate::host::{Input, Machines, Pace};
@@ -64,6 +64,8 @@ pub(super) struct Mesh {
     /// Stripe and index of every shard.
     names: BTreeMap<Digest, (u64, u8)>,
     pub(super) rng: ChaCha20Rng,
+    /// What home finds suspicious in what it publishes.
+    pub(super) suspicions: Vec<Suspicion>,
     /// Questions of resharing until the site that asks the next one crashes.
     pub(super) crash_in: Option<usize>,
 }
@@ -100,6 +102,7 @@ impl Mesh {
             stripes: BTreeMap::new(),
             names: BTreeMap::new(),
             rng: rng(5),
+            suspicions: Vec::new(),
             crash_in: None,
         }
     }
@@ -133,6 +136,7 @@ impl Mesh {
         let (previous, added) = (previous.map(|snapshot| &snapshot.manifest), stripes.clone());
         let snapshot = self.state.snapshot_with(previous, 0, |manifest| {
             (manifest.stripes_added, manifest.stripes_dropped) = (added, dropped);
+            manifest.suspicions.clone_from(&self.suspicions);
         });
         let writer = self.state.writer.public();
         let up: Vec<usize> = (0..SITES.len()).filter(|index| self.nodes[*index].is_up).collect();

@@ -20,11 +20,11 @@ fn rules(keep: &[(Period, u64)]) -> Retention {
 }
 
 /// Every snapshot for a minute, one a minute for four.
-fn short() -> Retention {
+pub(super) fn short() -> Retention {
     rules(&[(Period::Snapshot, 60), (Period::Minute, 240)])
 }
 
-fn mesh(retention: Option<Retention>) -> Mesh {
+pub(super) fn mesh(retention: Option<Retention>) -> Mesh {
     let retention_pace = RetentionOptions { interval_ms: 5_000, grace_ms: 30_000, ..RetentionOptions::default() };
     Mesh::paced(Pace { retention: retention_pace, ..Pace::default() }, |charter| {
         charter.databases[0].retention = retention;
@@ -32,7 +32,7 @@ fn mesh(retention: Option<Retention>) -> Mesh {
 }
 
 /// A snapshot each 20 seconds; each drops the stripe of the one before.
-fn publish(mesh: &mut Mesh, count: u64, last: Option<Snapshot>) -> Snapshot {
+pub(super) fn publish(mesh: &mut Mesh, count: u64, last: Option<Snapshot>) -> Snapshot {
     let mut last = last;
     for _ in 0..count {
         let dropped = last.iter().flat_map(|last| &last.manifest.document().stripes_added).map(|stripe| stripe.number);
@@ -43,12 +43,12 @@ fn publish(mesh: &mut Mesh, count: u64, last: Option<Snapshot>) -> Snapshot {
     last.unwrap()
 }
 
-fn gone(mesh: &Mesh, index: usize) -> Vec<u64> {
+pub(super) fn gone(mesh: &Mesh, index: usize) -> Vec<u64> {
     let history = mesh.nodes[index].machines.catalog.history(&database()).unwrap();
     (1..=history.head_sequence()).filter(|sequence| history.is_discarded(*sequence)).collect()
 }
 
-fn agreed(mesh: &Mesh, index: usize) -> u64 {
+pub(super) fn agreed(mesh: &Mesh, index: usize) -> u64 {
     mesh.nodes[index].machines.catalog.history(&database()).unwrap().agreed_gone().count()
 }
 
