@@ -2,13 +2,16 @@
 
 mod backup;
 mod charter;
+mod charter_changes;
 mod charter_plan;
 pub mod demo;
 pub(crate) mod documents;
 mod expel;
 mod failure;
+mod fingerprint;
 mod home;
 mod keys;
+mod move_store;
 mod official;
 mod order;
 mod output;
@@ -18,6 +21,7 @@ mod restore;
 mod retention_plan;
 mod scrub;
 mod site;
+mod site_request;
 mod snapshots;
 mod veto;
 pub(crate) mod watch;

@@ -14,5 +14,5 @@ mod profiles;
 mod verdict;
 
 pub use profile::{Portion, Profile, Profiler};
-pub use profiles::Profiles;
+pub use profiles::{Accepted, Profiles};
 pub use verdict::{Finding, judge};

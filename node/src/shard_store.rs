@@ -5,6 +5,9 @@
 //! DIR/index.redb      root -> length, database, stripe, shard index; hashes of leaves; how far the scrub is
 //! DIR/incoming/       shards that are being received
 //! DIR/shards/ab/<hex> shards, mode 0400; "ab" are the first two digits of the root
+//! DIR/place           where the shards lie: here, or in object storage
+//! DIR/place.former    where they lay, until that is cleared
+//! DIR/objects-*.redb  names and versions of objects, one file a place
 //! ```
 //! A shard is *stored* when [`IncomingShard::commit`] has returned `Ok`; only then may a receipt be signed.
 //! The index says what the store claims to hold, the files say what it has. What goes, and when, is decided by retention,
@@ -24,6 +27,9 @@
 //! The contents are fsynced before the rename, so a name under `shards/` never stands for half a shard; the
 //! index is committed last, so an entry never stands for a file that was not durable. `Ok` comes after step
 //! 4, so nothing acknowledged is in another row.
+//!
+//! In object storage (`objects`) step 2 is in two: the object is put under a name that was never used, and then noted. What was
+//! put and not noted counts for nothing: the next put of that shard finds it, or the next start takes its name up as unindexed.
 //!
 //! An unindexed file is not removed, because a lost index would then destroy every shard of the site; it is
 //! not indexed either, because nobody knows its database and stripe. [`ShardStore::begin`] for its root
@@ -49,7 +55,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,24 +63,33 @@ use shard_codec::{Digest, ShardIndex};
 
 use crate::redb_file::RedbFileError;
 
+mod choice;
 pub mod collect;
 pub mod damage;
 #[cfg(test)]
 mod fault;
 mod files;
+mod incoming;
 mod index;
 mod ledger;
+mod moving;
+mod object_index;
+mod objects;
 mod opening;
 mod pace;
+mod place;
 mod proof;
 pub mod scrub;
 pub mod writer;
 
+pub use choice::StorePlace;
 pub use damage::{Damage, MendError};
-use files::Files;
+use incoming::IncomingFiles;
 use index::Index;
 use ledger::Ledger;
+pub use moving::{Move, MoveError, Moved};
 pub use opening::{OpenError, OpenReport};
+use place::{Place, Readable};
 pub use scrub::{Scrub, ScrubOptions, ScrubProgress, ScrubStep};
 pub use writer::{IncomingShard, Put, PutError, PutRequest};
 
@@ -86,11 +100,15 @@ pub struct StoreOptions {
     pub reserve_bytes: u64,
     /// The most all shards may take in bytes, whatever the file system offers.
     pub capacity_bytes: Option<u64>,
+    /// Where the shards lie; what was chosen before, or files, if it is not said.
+    pub place: Option<StorePlace>,
+    /// Whose store it is: an object storage may serve several sites. Whoever it was before, if it is not said.
+    pub owner: Option<String>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { reserve_bytes: 64 << 20, capacity_bytes: None }
+        Self { reserve_bytes: 64 << 20, capacity_bytes: None, place: None, owner: None }
     }
 }
 
@@ -191,7 +209,8 @@ pub struct ShardStore {
 
 #[derive(Debug)]
 struct Inner {
-    files: Files,
+    incoming: IncomingFiles,
+    place: Place,
     index: Index,
     ledger: Mutex<Ledger>,
     /// Held over rename, fsync and index commit, and while a claim is withdrawn, so that the two never cross.
@@ -239,8 +258,8 @@ impl Inner {
 
     /// Whether the file of `shard` is what it should be.
     fn is_sound(&self, shard: &StoredShard) -> Result<bool, InspectError> {
-        let path = || self.files.shard_path(&shard.root);
-        let sound = self.files.sound(&shard.root, shard.bytes);
+        let path = || self.place.name(&shard.root);
+        let sound = self.place.sound(&shard.root, shard.bytes);
         sound.map(|leaves| leaves.is_some()).map_err(|source| InspectError::Io { path: path(), source })
     }
 
@@ -254,8 +273,8 @@ impl Inner {
         if self.is_sound(&shard)? {
             return Ok(Verification::Verified);
         }
-        let path = self.files.shard_path(root);
-        let found = self.files.shard_bytes(root).map_err(|source| InspectError::Io { path, source })?;
+        let path = self.place.name(root);
+        let found = self.place.bytes_of(root).map_err(|source| InspectError::Io { path, source })?;
         // A file that is gone may come back with its disk; only one that was read and is wrong is marked for good.
         if found.is_some() {
             self.index.mark_rotten(root)?;
@@ -357,19 +376,24 @@ impl ShardStore {
     /// # Errors
     /// As [`ReadError`]; the contents mean nothing then.
     pub fn read_into(&self, root: &Digest, contents: &mut Vec<u8>) -> Result<(), ReadError> {
-        let (file, bytes) = self.open_file(root)?;
+        let (file, bytes) = self.open_claimed(root)?;
         let Ok(length) = usize::try_from(bytes) else {
             return Err(ReadError::Rotten { root: *root });
         };
         contents.resize(length, 0);
-        let is_read = file.read_exact_at(contents, 0).is_ok();
-        Files::uncache(&file);
-        let sound = is_read && Digest::of(contents) == *root;
-        if sound {
+        let read = file.read_exact_at(contents, 0);
+        file.uncache();
+        if read.is_ok() && Digest::of(contents) == *root {
             return Ok(());
         }
-        self.inner.withdraw_unless_sound(root)?;
-        Err(ReadError::Rotten { root: *root })
+        match self.inner.withdraw_unless_sound(root)? {
+            Verification::Verified => {
+                let source =
+                    read.err().unwrap_or_else(|| io::Error::other("replaced while it was read: read it again"));
+                Err(ReadError::Io { path: self.inner.place.name(root), source })
+            }
+            Verification::Rotten | Verification::Absent => Err(ReadError::Rotten { root: *root }),
+        }
     }
 
     /// `bytes` bytes from `offset` on, **not** checked against the root: the reader checks its range proof.
@@ -377,7 +401,7 @@ impl ShardStore {
     /// # Errors
     /// As [`ReadError`].
     pub fn read_range(&self, root: &Digest, offset: u64, bytes: usize) -> Result<Vec<u8>, ReadError> {
-        let (file, shard_bytes) = self.open_file(root)?;
+        let (file, shard_bytes) = self.open_claimed(root)?;
         let inside = offset.checked_add(bytes as u64).is_some_and(|end| end <= shard_bytes);
         if !inside {
             return Err(ReadError::Range { root: *root, offset, bytes, shard_bytes });
@@ -386,25 +410,22 @@ impl ShardStore {
         match file.read_exact_at(&mut contents, offset) {
             Ok(()) => Ok(contents),
             Err(source) => match self.inner.withdraw_unless_sound(root)? {
-                Verification::Verified => Err(ReadError::Io { path: self.inner.files.shard_path(root), source }),
+                Verification::Verified => Err(ReadError::Io { path: self.inner.place.name(root), source }),
                 Verification::Rotten | Verification::Absent => Err(ReadError::Rotten { root: *root }),
             },
         }
     }
 
-    /// The shard's file, open for reading, and its length in bytes; **not** checked against the root.
-    ///
-    /// # Errors
-    /// As [`ReadError`].
-    pub fn open_file(&self, root: &Digest) -> Result<(File, u64), ReadError> {
+    /// What lies there of a shard, open for reading, and its length in bytes; **not** checked against the root.
+    fn open_claimed(&self, root: &Digest) -> Result<(Readable, u64), ReadError> {
         let shard = self.inner.claimed(root)?.ok_or(ReadError::Absent { root: *root })?;
-        match self.inner.files.open_shard(root) {
-            Ok(file) => Ok((file, shard.bytes)),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => {
-                self.inner.withdraw_unless_sound(root)?;
-                Err(ReadError::Absent { root: *root })
-            }
-            Err(source) => Err(ReadError::Io { path: self.inner.files.shard_path(root), source }),
+        match self.inner.place.open(root, shard.bytes) {
+            Ok(Some(readable)) => Ok((readable, shard.bytes)),
+            Ok(None) => match self.inner.withdraw_unless_sound(root)? {
+                Verification::Rotten => Err(ReadError::Rotten { root: *root }),
+                Verification::Absent | Verification::Verified => Err(ReadError::Absent { root: *root }),
+            },
+            Err(source) => Err(ReadError::Io { path: self.inner.place.name(root), source }),
         }
     }
 
@@ -436,7 +457,13 @@ impl ShardStore {
     /// Free space of the file system in bytes, if it tells.
     #[must_use]
     pub fn free_bytes(&self) -> Option<u64> {
-        self.inner.files.free_bytes().ok()
+        self.inner.incoming.free_bytes().ok()
+    }
+
+    /// Shards of the index that are not claimed.
+    #[must_use]
+    pub fn withdrawn_count(&self) -> u64 {
+        self.inner.ledger().withdrawn_count()
     }
 
     /// Shards claimed.

@@ -132,6 +132,8 @@ pub struct DatabaseStatus {
     pub snapshot_count: u64,
     /// Of these, snapshots that survive the loss of any one coalition.
     pub durable_count: u64,
+    /// Bytes of the stripes kept, before coding.
+    pub stored_bytes: u64,
     /// Stripes kept.
     pub stripe_count: usize,
     /// Of these, stripes of which some site lacks its shard.
@@ -309,6 +311,7 @@ fn of_database(database: &DatabaseName, sources: &Sources<'_>) -> DatabaseStatus
         age_max_ms: u64::try_from(age_max.as_millis()).unwrap_or(u64::MAX),
         snapshot_count,
         durable_count,
+        stored_bytes: stripes.bytes,
         stripe_count: stripes.kept,
         short_stripe_count: stripes.short,
         lost_stripe_count: stripes.lost,

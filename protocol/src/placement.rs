@@ -2,3 +2,4 @@
 
 pub mod coalition;
 pub mod durability;
+pub mod nearest;

@@ -12,6 +12,7 @@ use protocol::wire::{Request, Response};
 use serde_json::json;
 use shard_codec::Digest;
 
+use super::charter_changes::{self, ChangesArguments};
 use super::home::HomeArguments;
 use super::keys::Passphrases;
 use super::veto::VetoArguments;
@@ -35,6 +36,8 @@ pub(super) enum CharterCommand {
         #[arg(long, value_name = "FILE")]
         previous: Option<PathBuf>,
     },
+    /// What the next charter changes: what moves, how long it takes, what each step risks.
+    Plan(ChangesArguments),
     /// Sign the newest version in a file, in place. Compare the digest with the others first.
     #[command(after_help = "Example: legation charter sign charter.txt --key minister.key")]
     Sign {
@@ -87,6 +90,7 @@ pub(super) enum CharterCommand {
 pub(super) fn run(command: CharterCommand, passphrases: &Passphrases, output: &Output) -> Result<(), Failure> {
     match command {
         CharterCommand::Draft { plan, out, previous } => draft(&plan, &out, previous.as_deref(), output),
+        CharterCommand::Plan(arguments) => charter_changes::run(&arguments, output),
         CharterCommand::Sign { file, key } => sign(&file, &key, passphrases, output),
         CharterCommand::Merge { files, out } => merge(&files, &out, output),
         CharterCommand::Show { file } => show(&documents::read_charters(&file)?, output),
@@ -101,6 +105,7 @@ fn draft(plan: &Path, out: &Path, previous: Option<&Path>, output: &Output) -> R
     let previous = previous.map(|file| documents::read_chain(file, None)).transpose()?;
     let mut charters: Vec<_> = previous.iter().flat_map(CharterChain::iter).cloned().collect();
     let charter = charter_plan::draft(plan, (!charters.is_empty()).then_some(&charters))?;
+    charter_changes::refuse(&charter)?;
     let signed = Signed::draft(charter).map_err(Failure::refused)?;
     charters.push(signed);
     documents::write_charters(out, &charters)?;

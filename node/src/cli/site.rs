@@ -11,11 +11,13 @@ use serde_json::json;
 
 use super::expel::ExpelArguments;
 use super::keys::Passphrases;
+use super::move_store::{self, MoveStoreArguments};
 use super::pace::PaceArguments;
-use super::{Failure, Output, documents, expel, runtime, scrub};
+use super::site_request::{self, RequestArguments};
+use super::{Failure, Output, documents, expel, fingerprint, runtime, scrub};
 use crate::daemon::{self, SiteOptions};
 use crate::keystore::read_key_header;
-use crate::shard_store::{ScrubOptions, StoreOptions};
+use crate::shard_store::{ScrubOptions, StoreOptions, StorePlace};
 use crate::status::Expectations;
 
 /// What to do.
@@ -28,6 +30,10 @@ pub(super) enum SiteCommand {
     /// Join the mesh and serve until stopped.
     #[command(after_help = "Example: legation site run --dir /var/lib/legation --charter charter.txt")]
     Run(RunArguments),
+    /// Show a join request, its fingerprint in words, and as a QR code.
+    Request(RequestArguments),
+    /// Move all shards to another place: from files to object storage, back, or to another bucket.
+    MoveStore(MoveStoreArguments),
     /// Read every shard now and compare it with its root. The site must not be running; while it runs, it does this
     /// itself, slowly, about once in 30 days.
     #[command(after_help = "Example: legation site scrub --dir /var/lib/legation\n\
@@ -115,6 +121,10 @@ pub(super) struct RunArguments {
     /// The most that shards may take, in MiB.
     #[arg(long)]
     capacity_mib: Option<u64>,
+    /// Where the shards are to lie, for a site that has none yet: files, or s3://BUCKET/PREFIX (keys and region from AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL). Later starts know it.
+    #[arg(long, value_name = "PLACE")]
+    store: Option<StorePlace>,
     /// Read the whole store through once in so many days, looking for rot; a small store faster, at 1 MiB/s.
     #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
     scrub_days: u64,
@@ -138,6 +148,8 @@ pub(super) fn run(command: SiteCommand, passphrases: &Passphrases, output: &Outp
         SiteCommand::Init(arguments) => init(arguments, passphrases, output),
         SiteCommand::Run(arguments) => serve(&arguments, passphrases, output),
         SiteCommand::Scrub { dir } => scrub::run(&dir, output),
+        SiteCommand::Request(arguments) => site_request::run(&arguments, output),
+        SiteCommand::MoveStore(arguments) => move_store::run(&arguments, output),
         SiteCommand::Expel(arguments) => expel::run(&arguments, output),
         SiteCommand::Show { dir } => show(&dir, output),
     }
@@ -173,14 +185,14 @@ fn init(arguments: InitArguments, passphrases: &Passphrases, output: &Output) ->
     let path = dir.join("join-request.txt");
     let name = site.name.clone();
     let signed = Signed::sign_new(JoinRequest { site }, &keys.identity)?;
-    let fingerprint = signed.digest();
+    let (fingerprint, words) = (signed.digest(), fingerprint::words(&signed.digest()));
     documents::write(&path, &signed, &format!("Site {name} asks to join\nFingerprint {fingerprint}"))?;
     let value = json!({ "name": name, "identity": keys.identity.public().to_string(),
-                        "fingerprint": fingerprint.to_string(), "join_request": path });
+                        "fingerprint": fingerprint.to_string(), "fingerprint_words": words, "join_request": path });
     output.result(&value, || {
         format!(
-            "site {name}\n  identity    {}\n  fingerprint {fingerprint}\n  send {} to whoever drafts the charter, and read the \
-             fingerprint to them over the phone",
+            "site {name}\n  identity    {}\n  fingerprint {fingerprint}\n  in words    {words}\n  send {} to whoever drafts the \
+             charter, and read the words to them over the phone",
             keys.identity.public(),
             path.display()
         )
@@ -193,7 +205,12 @@ fn serve(arguments: &RunArguments, passphrases: &Passphrases, output: &Output) -
     let charters = documents::charter_of(dir, arguments.charter.as_deref())?;
     let keys = passphrases.site(&key_path(dir))?;
     let capacity_bytes = arguments.capacity_mib.map(|mib| mib.saturating_mul(1 << 20));
-    let store = StoreOptions { capacity_bytes, ..StoreOptions::default() };
+    let store = StoreOptions {
+        capacity_bytes,
+        place: arguments.store.clone(),
+        owner: Some(move_store::owner(dir)?),
+        ..StoreOptions::default()
+    };
     let veto = |file: &PathBuf| documents::read::<Veto>(file).map(|signed| signed.encode());
     let options = SiteOptions {
         vetoes: arguments.vetoes.iter().map(veto).collect::<Result<_, Failure>>()?,

@@ -60,21 +60,35 @@ pub enum PageFormat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PageCounts {
-    /// Pages whose header fits itself.
+    /// All that were ever written.
+    pub written: u64,
+    /// Of these, pages whose header fits itself.
     pub sound: u64,
-    /// Of these, pages that their database has on its free list.
-    pub listed_free: u64,
     /// Pages whose header does not; only told where every page has one.
     pub broken: u64,
-    /// What is on free lists and in empty pages, in bytes.
+    /// Pages that their database has on its free list.
+    pub listed_free: u64,
+    /// What is on free lists and in pages that were never written, in bytes.
     pub free_bytes: u64,
 }
 
 impl PageCounts {
-    /// Sound pages in use.
+    /// Pages in use.
     #[must_use]
     pub const fn used(&self) -> u64 {
-        self.sound.saturating_sub(self.listed_free)
+        self.written.saturating_sub(self.listed_free)
+    }
+
+    /// Adds the pages of a whole file of pages of this size. Its free list names no more pages than it has.
+    pub fn add_file(&mut self, file: &Self) {
+        let listed_free = file.listed_free.min(file.written);
+        let free_bytes =
+            file.free_bytes.checked_div(file.listed_free).map_or(file.free_bytes, |page| page * listed_free);
+        self.written += file.written;
+        self.sound += file.sound;
+        self.broken += file.broken;
+        self.listed_free += listed_free;
+        self.free_bytes += free_bytes;
     }
 }
 
@@ -109,10 +123,12 @@ fn count_postgres(page: &[u8], counts: &mut PageCounts) {
             && (1..=4).contains(&(size_and_version & 0xff))
     });
     if is_sound {
+        counts.written += 1;
         counts.sound += 1;
     } else if page.iter().all(|byte| *byte == 0) {
         counts.free_bytes += page.len() as u64;
     } else {
+        counts.written += 1;
         counts.broken += 1;
     }
 }
@@ -135,6 +151,7 @@ fn count_sqlite(page: &[u8], page_bytes: usize, counts: &mut PageCounts) {
         let content = if content == 0 { 65_536 } else { content };
         matches!(kind, 2 | 5 | 10 | 13) && pointers <= content && content <= page_bytes
     });
+    counts.written += 1;
     counts.sound += u64::from(is_sound);
 }
 

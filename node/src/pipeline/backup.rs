@@ -129,25 +129,38 @@ fn not_durable(report: &BackupReport) -> String {
     let missing: Vec<String> = report.missing.iter().map(|(site, why)| format!("{site} ({why})")).collect();
     format!(
         "snapshot {} of {} is NOT DURABLE: {}. Missing: {}. What is stored stays; bring the missing sites back and run the \
-         same command again",
+         same command again{}",
         report.sequence,
         report.database,
         report.reach,
-        missing.join("; ")
+        missing.join("; "),
+        in_quarantine(report).map_or_else(String::new, |why| format!(". And it is {why}"))
     )
 }
 
 fn quarantined(report: &BackupReport) -> String {
-    let figures: Vec<&str> = report.findings.iter().map(|finding| finding.figures.as_str()).collect();
     format!(
-        "snapshot {} of {} is stored and durable, but in QUARANTINE: {}{}. No earlier snapshot goes for its sake, and a restore \
-         of the latest passes it over. Look at the source first: is it whole, can it be read? If the change was meant, run \
-         the next backup with --expect-change, or have the officials accept this one (quarantine.accepted in the charter)",
+        "snapshot {} of {} is stored and durable, but {}",
         report.sequence,
         report.database,
-        report.quarantine.join("; "),
-        if figures.is_empty() { String::new() } else { format!(" ({})", figures.join("; ")) }
+        in_quarantine(report).unwrap_or_default()
     )
+}
+
+/// Why, and what to do; `None` if it is not.
+fn in_quarantine(report: &BackupReport) -> Option<String> {
+    let figures: Vec<&str> = report.findings.iter().map(|finding| finding.figures.as_str()).collect();
+    let figures = if figures.is_empty() { String::new() } else { format!(" ({})", figures.join("; ")) };
+    let is_by_home = report.quarantine.iter().any(|reason| reason.starts_with("home says"));
+    let meant = if is_by_home { "run the next backup with --expect-change, or " } else { "" };
+    (!report.quarantine.is_empty()).then(|| {
+        format!(
+            "in QUARANTINE: {}{figures}. No earlier snapshot goes for its sake, and a restore of the latest passes it over. Look \
+             at the source first: is it whole, can it be read? If the change was meant, {meant}have the officials accept this \
+             one (quarantine.accepted in the charter)",
+            report.quarantine.join("; ")
+        )
+    })
 }
 
 /// What a backup did.
@@ -214,9 +227,9 @@ pub async fn backup(
     let change = changes(&context.index, &live, packed.stripes, &packed.referenced)?;
     let before = publish::not_durable(&mut survey, database).await;
     let screened = screen.judge(&packed.profiler);
-    let suspicions = if context.expects_change { Vec::new() } else { screened.suspicions() };
+    let suspicions = if context.expects_change { Vec::new() } else { screened.suspicions.clone() };
     let sealed = seal::seal(context, &survey, &entry, change, (&packed.root, suspicions))?.after(before);
-    let findings = screened.keep(context, database, sealed.sequence())?;
+    let (findings, note) = screened.keep(context, database, &sealed)?;
     #[cfg(feature = "test-hooks")]
     {
         crate::fault_point::FaultPoint::Seal.pass();
@@ -230,7 +243,7 @@ pub async fn backup(
 
     let mut report =
         report(database, &published, packed.counts, sites.stored_bytes(), &packed.summary, started.elapsed_ms());
-    report.notes.extend(usable.note(&entry));
+    report.notes.extend(usable.note(&entry).into_iter().chain(note));
     let quarantined = survey.catalog.quarantined(database).remove(&published.sequence);
     report.quarantine = quarantined.map(|reasons| reasons.words()).unwrap_or_default();
     report.findings = findings;

@@ -230,10 +230,11 @@ impl<'a> Packer<'a> {
         match piece {
             Piece::Entry(entry) => {
                 self.counts.entries += 1;
-                self.profiler.begin_file(match entry.cut {
+                let format = match entry.cut {
                     CutHint::Pages { format, .. } => Some(format),
                     CutHint::ContentDefined => None,
-                });
+                };
+                self.profiler.begin_file(&entry.path, format);
                 write_item(&Item::Entry(contents_entry(entry)), &mut self.contents);
                 self.cut_contents(false)?;
             }

@@ -188,6 +188,9 @@ pub async fn restore(
     })
 }
 
+/// Snapshots in quarantine that an error names.
+const NAMED_MAX: usize = 4;
+
 /// A snapshot whose root is open.
 struct Opened {
     manifest: Signed<Manifest>,
@@ -239,6 +242,19 @@ async fn open_newest(
                 first_error.get_or_insert(error);
             }
         }
+    }
+    if !quarantined.is_empty() {
+        let reasons =
+            quarantined.iter().rev().map(|(sequence, reasons)| format!("{sequence}: {}", reasons.words().join(", ")));
+        let reasons: Vec<String> = reasons.take(NAMED_MAX).collect();
+        let error = first_error.map_or_else(String::new, |error| format!(" ({error})"));
+        return Err(no_snapshot(
+            survey,
+            format!(
+                "a snapshot of {database} that is not in quarantine{error}; an order with --sequence opens one that is, {}",
+                reasons.join("; ")
+            ),
+        ));
     }
     Err(first_error.unwrap_or_else(|| no_snapshot(survey, format!("any snapshot of {database}"))))
 }

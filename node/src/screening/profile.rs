@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::connector::page_format::{PageCounts, PageFormat};
 
-/// Bytes of each chunk whose frequencies are counted, from its middle.
+/// Of each so many bytes of a chunk, the frequencies of so many are counted, from the middle.
+const BLOCK_BYTES: usize = 64 << 10;
 const SAMPLE_BYTES: usize = 256;
 
 /// Some of the chunks.
@@ -55,7 +56,10 @@ pub struct Profiler {
     all: Counting,
     fresh: Counting,
     pages: PageCounts,
+    file: PageCounts,
     format: Option<PageFormat>,
+    /// The file comes and goes with the work of its database.
+    is_passing: bool,
 }
 
 #[derive(Debug)]
@@ -72,26 +76,39 @@ impl Default for Counting {
 
 impl Profiler {
     /// The next file, and what its pages are.
-    pub const fn begin_file(&mut self, format: Option<PageFormat>) {
+    pub fn begin_file(&mut self, path: &str, format: Option<PageFormat>) {
+        self.pages.add_file(&std::mem::take(&mut self.file));
         self.format = format;
+        self.is_passing = is_passing(path);
     }
 
     /// A chunk of the file, and whether the accepted snapshot has it too.
     pub fn take(&mut self, plaintext: &[u8], sealed_bytes: u32, is_kept: bool) {
+        if self.is_passing {
+            return;
+        }
         self.all.take(plaintext, sealed_bytes);
         if !is_kept {
             self.fresh.take(plaintext, sealed_bytes);
         }
-        if let Some(format) = &mut self.format {
-            format.count(plaintext, &mut self.pages);
+        if let Some(format) = self.format {
+            format.count(plaintext, &mut self.file);
         }
     }
 
     /// What was seen.
     #[must_use]
     pub fn finish(&self, is_comparable: bool) -> Profile {
-        Profile { all: self.all.finish(), fresh: self.fresh.finish(), pages: self.pages, is_comparable }
+        let mut pages = self.pages;
+        pages.add_file(&self.file);
+        Profile { all: self.all.finish(), fresh: self.fresh.finish(), pages, is_comparable }
     }
+}
+
+/// Logs of databases, which are as long as the work since they were last cleared.
+fn is_passing(path: &str) -> bool {
+    let is_log = ["-wal", "-shm", "-journal"].iter().any(|end| path.ends_with(end));
+    is_log || path.split('/').any(|part| part == "pg_wal")
 }
 
 impl Counting {
@@ -102,8 +119,11 @@ impl Counting {
         if u64::from(sealed_bytes) >= bytes {
             self.portion.random_bytes += bytes;
         }
-        let from = plaintext.len().saturating_sub(SAMPLE_BYTES) / 2;
-        for byte in plaintext.iter().skip(from).take(SAMPLE_BYTES) {
+        let samples = plaintext.chunks(BLOCK_BYTES).flat_map(|block| {
+            let from = block.len().saturating_sub(SAMPLE_BYTES) / 2;
+            block.iter().skip(from).take(SAMPLE_BYTES)
+        });
+        for byte in samples {
             if let Some(count) = self.frequencies.get_mut(usize::from(*byte)) {
                 *count += 1;
             }
@@ -132,7 +152,7 @@ mod tests {
     #[test]
     fn random_bytes_have_eight_bits_and_text_has_fewer() {
         let (mut rng, mut random) = (crate::entropy::rng(), Profiler::default());
-        random.begin_file(None);
+        random.begin_file("scans.zip", None);
         for index in 0..512 {
             let mut bytes = vec![0_u8; 4096];
             rng.fill_bytes(&mut bytes);
@@ -149,6 +169,19 @@ mod tests {
         }
         let text = text.finish(true);
         assert!(text.all.entropy_millibits < 5_500 && text.all.random_bytes == 0, "{text:?}");
+        // One chunk of a MiB is enough to tell.
+        let mut large = Profiler::default();
+        let mut bytes = vec![0_u8; 1 << 20];
+        rng.fill_bytes(&mut bytes);
+        large.take(&bytes, 1 << 20, false);
+        assert!(large.finish(true).fresh.entropy_millibits >= 7_930);
+        // Logs come and go.
+        for (path, counts) in [("land.db-wal", false), ("data/pg_wal/00000001", false), ("land.db", true)] {
+            let mut profiler = Profiler::default();
+            profiler.begin_file(path, None);
+            profiler.take(&bytes, 1 << 20, false);
+            assert_eq!(profiler.finish(true).all.bytes > 0, counts, "{path}");
+        }
         let empty = Profiler::default().finish(true);
         assert_eq!((empty.all, empty.used_bytes()), (Portion::default(), 0));
     }

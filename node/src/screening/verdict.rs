@@ -20,7 +20,7 @@ const COMPRESSION_RISE_PERCENT: u64 = 25;
 const LEFT_PERCENT: u64 = 90;
 /// Of pages that can be told to be broken, so many percent more than before.
 const BROKEN_PERCENT: u64 = 1;
-/// A snapshot that rewrites more than this, where none of the last ones rewrote more than that.
+/// A snapshot that rewrites more than this, where none of the accepted ones did more than that.
 const REWRITTEN_PERCENT: u64 = 50;
 const REWRITTEN_USUALLY_PERCENT: u64 = 25;
 /// Of what was rewritten, this much does not compress.
@@ -104,12 +104,16 @@ fn size(before: &Profile, now: &Profile) -> Option<String> {
 /// For contents that never compressed, such as scanned documents: all that can be seen is that they were rewritten.
 fn change_rate(accepted: &[Profile], now: &Profile) -> Option<String> {
     let before = accepted.last()?;
-    let rewritten = |of: &Profile| (of.fresh.bytes, of.all.bytes);
-    // The first snapshot is all fresh, and so is one whose accepted one could not be found again.
-    let mut usual = accepted.iter().filter(|of| of.is_comparable).map(rewritten).peekable();
+    // The first snapshot is all fresh; what counts is what gave way to it.
+    let rewritten = |(before, after): (&Profile, &Profile)| {
+        let lost = before.all.bytes.saturating_sub(after.kept_bytes());
+        (after.is_comparable, !is_less(lost, REWRITTEN_USUALLY_PERCENT, before.all.bytes))
+    };
+    let mut usual =
+        accepted.iter().zip(accepted.iter().skip(1)).map(rewritten).filter(|(is_known, _)| *is_known).peekable();
     usual.peek()?;
-    let is_usual = usual.any(|(fresh, all)| !is_less(fresh, REWRITTEN_USUALLY_PERCENT, all));
-    let (fresh, all) = rewritten(now);
+    let is_usual = usual.any(|(_known, is_rewritten)| is_rewritten);
+    let (fresh, all) = (now.fresh.bytes, now.all.bytes);
     let is_much = !is_less(fresh, REWRITTEN_PERCENT, all) && !is_less(now.fresh.random_bytes, RANDOM_PERCENT, fresh);
     (now.is_comparable && is_much && !is_usual && replacing(before, now).is_some()).then(|| {
         format!("{} were rewritten, and do not compress; no accepted snapshot rewrote a quarter", percent(fresh, all))
@@ -118,14 +122,16 @@ fn change_rate(accepted: &[Profile], now: &Profile) -> Option<String> {
 
 fn page_structure(before: &Profile, now: &Profile) -> Option<String> {
     let (was, is) = (before.pages, now.pages);
-    let is_broken = is.broken > was.broken + was.sound * BROKEN_PERCENT / 100;
-    (was.used() > 0 && (is_less(is.used(), LEFT_PERCENT, was.used()) || is_broken)).then(|| {
+    let is_broken = is.broken > was.broken + was.written * BROKEN_PERCENT / 100;
+    let is_gone = is_less(is.used(), LEFT_PERCENT, was.used()) || is_less(is.sound, LEFT_PERCENT, was.sound);
+    (is_gone || is_broken).then(|| {
         format!(
-            "{} pages of databases can be read and {} cannot, where {} and {} were",
+            "{} pages of databases are in use and {} look like it, where {} and {} did; {} are broken",
             is.used(),
-            is.broken,
+            is.sound,
             was.used(),
-            was.broken
+            was.sound,
+            is.broken
         )
     })
 }

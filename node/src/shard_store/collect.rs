@@ -11,7 +11,6 @@
 //! | 2 directories fsynced | - | entry, note | missing and not claimed; removed in the next round |
 //! | 3 index committed | - | - | gone |
 
-use std::collections::BTreeMap;
 use std::io;
 
 use shard_codec::Digest;
@@ -114,20 +113,24 @@ impl Inner {
         let (mut gone, mut failure) = (Vec::new(), None);
         for shard in self.index.get_each(roots)? {
             self.ledger().withdraw(&shard);
-            match self.files.unlink(&shard.root) {
+            match self.place.unlink(&shard.root) {
                 Ok(bytes) => {
                     self.ledger().occupy(bytes, 0);
                     collected.bytes += bytes;
                     gone.push(shard.root);
                 }
-                Err(source) => failure = failure.or(Some(CollectError::Io { root: shard.root, source })),
+                Err(source) => {
+                    // A file that stays is one; a storage that does not answer does not for the others either.
+                    let is_over = source.kind() == io::ErrorKind::Other;
+                    failure = failure.or(Some(CollectError::Io { root: shard.root, source }));
+                    if is_over {
+                        break;
+                    }
+                }
             }
         }
-        // One of each directory is enough.
-        let directories: BTreeMap<Option<&u8>, &Digest> =
-            gone.iter().map(|root: &Digest| (root.as_bytes().first(), root)).collect();
-        for root in directories.into_values() {
-            self.files.sync_name(root).map_err(|source| CollectError::Io { root: *root, source })?;
+        if let Some(root) = gone.first().copied() {
+            self.place.settle(&gone).map_err(|source| CollectError::Io { root, source })?;
         }
         #[cfg(test)]
         if self.fault.crashes_before_index() {

@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use shard_codec::Digest;
 
-use super::files::Files;
 use super::writer::{self, PutError, PutRequest};
 use super::{InspectError, ReadError, ShardStore, StoredShard};
 use crate::redb_file::RedbFileError;
@@ -67,13 +66,13 @@ impl ShardStore {
         let Some(shard) = self.withdrawn_entry(root)? else {
             return Ok(None);
         };
-        let opened = self.inner.files.open_of_length(root, shard.bytes);
-        let opened = opened.map_err(|source| InspectError::Io { path: self.inner.files.shard_path(root), source })?;
+        let failed = |source| InspectError::Io { path: self.inner.place.name(root), source };
+        let opened = self.inner.place.open(root, shard.bytes).map_err(failed)?;
         let Some((file, leaves)) = opened.zip(self.inner.index.leaf_hashes(&shard)?) else {
             return Ok(Some(Damage::Whole));
         };
         let mut ranges: Vec<Range<u64>> = Vec::new();
-        Files::for_each_leaf(&file, shard.bytes, |leaf, contents| {
+        let read = file.for_each_leaf(shard.bytes, |leaf, contents| {
             if contents.is_some_and(|contents| leaves.is_leaf(leaf.start, contents)) {
                 return;
             }
@@ -82,6 +81,7 @@ impl ShardStore {
                 None => ranges.push(leaf),
             }
         });
+        read.map_err(failed)?;
         Ok(Some(Damage::Ranges(ranges)))
     }
 
@@ -108,8 +108,8 @@ impl ShardStore {
     /// The bytes of the file of `shard` as far as they can be read, with `ranges` over them, and the file's length.
     fn compose(&self, shard: &StoredShard, ranges: &[(u64, Vec<u8>)]) -> Result<(Vec<u8>, u64), MendError> {
         let (root, expected) = (shard.root, shard.bytes);
-        let failed = |source| PutError::Io { path: self.inner.files.shard_path(&root), source };
-        let file = self.inner.files.open_of_length(&root, expected).map_err(failed)?;
+        let failed = |source| PutError::Io { path: self.inner.place.name(&root), source };
+        let file = self.inner.place.open(&root, expected).map_err(failed)?;
         // Without a file there is only what was given: nothing is set aside for a length that the index alone asserts.
         let given_bytes: u64 = ranges.iter().map(|(_offset, bytes)| bytes.len() as u64).sum();
         if file.is_none() && given_bytes < expected {
@@ -117,14 +117,15 @@ impl ShardStore {
         }
         let mut contents = vec![0; usize::try_from(expected).unwrap_or(usize::MAX)];
         if let Some(file) = file {
-            Files::for_each_leaf(&file, expected, |leaf, bytes| lay(&mut contents, leaf.start, bytes).unwrap_or(()));
+            let read = file.for_each_leaf(expected, |leaf, bytes| lay(&mut contents, leaf.start, bytes).unwrap_or(()));
+            read.map_err(failed)?;
         }
         for (offset, bytes) in ranges {
             let outside =
                 || MendError::Range { root, offset: *offset, bytes: bytes.len() as u64, shard_bytes: expected };
             lay(&mut contents, *offset, Some(bytes)).ok_or_else(outside)?;
         }
-        let replaced_bytes = self.inner.files.shard_bytes(&root).map_err(failed)?.unwrap_or(0);
+        let replaced_bytes = self.inner.place.bytes_noted(&root).map_err(failed)?.unwrap_or(0);
         Ok((contents, replaced_bytes))
     }
 

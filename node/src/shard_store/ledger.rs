@@ -31,6 +31,10 @@ impl Ledger {
         self.withdrawn.range((start, Bound::Unbounded)).take(limit).copied().collect()
     }
 
+    pub(super) fn withdrawn_count(&self) -> u64 {
+        self.withdrawn.len() as u64
+    }
+
     pub(super) fn stored_bytes(&self, database: &str) -> u64 {
         self.claimed_bytes.get(database).copied().unwrap_or(0)
     }

@@ -1,11 +1,8 @@
 //! Proving a range of a shard from the leaves of that range alone.
 
-use std::os::unix::fs::FileExt;
-
 use shard_codec::Digest;
 use shard_codec::shard_tree::{LeafHasher, leaf_range};
 
-use super::files::Files;
 use super::{ReadError, ShardStore, StoredShard, Verification};
 
 impl ShardStore {
@@ -28,8 +25,8 @@ impl ShardStore {
         let span = leaf_range(shard.bytes, &range).map_err(|_outside| outside())?;
         let span_bytes = usize::try_from(span.end - span.start).map_err(|_too_long| outside())?;
         if let Some(leaves) = self.inner.index.leaf_hashes(&shard)? {
-            let (file, _bytes) = self.open_file(root)?;
-            Files::expect_few_reads(&file);
+            let (file, _bytes) = self.open_claimed(root)?;
+            file.expect_few_reads();
             let mut contents = vec![0; span_bytes];
             let is_read = file.read_exact_at(&mut contents, span.start).is_ok();
             if is_read && let Ok(proof) = leaves.prove_range(range.clone(), &contents) {

@@ -7,16 +7,14 @@
 //! It only finds: a shard that is not what it was is withdrawn, and somebody else mends it ([`super::damage`]). On its
 //! way it gives shards that were stored before there were hashes of leaves their hashes, and replaces rotten ones.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::{MutexGuard, PoisonError};
 
 use shard_codec::Digest;
 use shard_codec::shard_tree::{LeafHasher, LeafHashes};
 
-use super::files::{Files, READ_BYTES};
 use super::pace::Pace;
+use super::place::{READ_BYTES, Readable};
 use super::{Inner, InspectError, ReadError, ShardStore, StoredShard, Verification};
 use crate::redb_file::RedbFileError;
 
@@ -126,7 +124,7 @@ pub struct Scrub {
 #[derive(Debug)]
 struct Reading {
     shard: StoredShard,
-    file: File,
+    file: Readable,
     hasher: Box<LeafHasher>,
     offset: u64,
 }
@@ -191,7 +189,7 @@ impl Scrub {
             self.reading = Some(reading);
             return Ok(ScrubStep::Read { bytes, found: None });
         }
-        Files::uncache(&reading.file);
+        reading.file.uncache();
         let leaves = reading.hasher.finish();
         let found = if is_whole && leaves.root() == reading.shard.root {
             self.keep_hashes(&reading.shard, &leaves)?;
@@ -233,10 +231,10 @@ impl Scrub {
             self.unnoted_bytes = 0;
             return Ok(Next::Step(ScrubStep::Ended));
         };
-        let files = &self.store.inner.files;
-        match files.open_of_length(&shard.root, shard.bytes) {
+        let place = &self.store.inner.place;
+        match place.open(&shard.root, shard.bytes) {
             Ok(Some(file)) => {
-                Files::uncache(&file);
+                file.uncache();
                 Ok(Next::Reading(Reading { shard, file, hasher: Box::default(), offset: 0 }))
             }
             Ok(None) => {
@@ -246,7 +244,7 @@ impl Scrub {
                 Ok(Next::Step(ScrubStep::Read { bytes: 0, found }))
             }
             Err(source) => {
-                let path = files.shard_path(&shard.root);
+                let path = place.name(&shard.root);
                 self.store.inner.scrub().after = Some(shard.root);
                 Err(ReadError::Io { path, source })
             }
@@ -261,9 +259,11 @@ impl Scrub {
     }
 
     /// What becomes of a shard that did not read as it should: `None` if it is sound after all, because a put has
-    /// replaced it meanwhile.
+    /// replaced it meanwhile. One that cannot be told is passed over.
     fn settle(&self, shard: &StoredShard) -> Result<Option<Verification>, InspectError> {
-        let verification = self.store.inner.withdraw_unless_sound(&shard.root)?;
+        let verification = self.store.inner.withdraw_unless_sound(&shard.root).inspect_err(|_error| {
+            self.store.inner.scrub().after = Some(shard.root);
+        })?;
         Ok(Some(verification).filter(|verification| *verification != Verification::Verified))
     }
 

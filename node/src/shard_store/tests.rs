@@ -54,7 +54,7 @@ pub(super) fn files_in(path: &Path) -> usize {
 }
 
 pub(super) fn shard_path(store: &ShardStore, contents: &[u8]) -> PathBuf {
-    store.inner.files.shard_path(&Digest::of(contents))
+    store.inner.place.name(&Digest::of(contents))
 }
 
 /// Changes one bit of the file at `path`, as a disk would.

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use shard_codec::shard_tree::{LeafHasher, LeafHashes};
 use shard_codec::{Digest, ShardIndex};
 
-use super::files::Files;
+use super::incoming::{IncomingFiles, sync_contents};
+use super::place::Prepared;
 use super::{Inner, InspectError, StoredShard};
 use crate::redb_file::{RedbFileError, is_disk_full};
 
@@ -130,8 +131,9 @@ impl Drop for Promise {
 
 impl Promise {
     fn new(inner: &Arc<Inner>, request: PutRequest, replaced_bytes: u64) -> Result<Self, PutError> {
-        let path = inner.files.directory();
-        let free_bytes = inner.files.free_bytes().map_err(|source| PutError::Io { path: path.to_owned(), source })?;
+        let path = inner.incoming.directory();
+        let free_bytes =
+            inner.incoming.free_bytes().map_err(|source| PutError::Io { path: path.to_owned(), source })?;
         inner.ledger().promise(&request, &inner.options, free_bytes, replaced_bytes)?;
         Ok(Self { inner: Arc::clone(inner), request })
     }
@@ -145,17 +147,16 @@ impl Promise {
     }
 
     fn disk_full(&self) -> PutError {
-        PutError::DiskFull { needed: self.request.bytes, available: self.inner.files.free_bytes().unwrap_or(0) }
+        PutError::DiskFull { needed: self.request.bytes, available: self.inner.incoming.free_bytes().unwrap_or(0) }
     }
 }
 
 pub(super) fn begin(inner: &Arc<Inner>, request: PutRequest) -> Result<Put, PutError> {
     let root = request.root;
-    let shard_path = inner.files.shard_path(&root);
-    let io_error = |source| PutError::Io { path: shard_path.clone(), source };
-    let existing = inner.files.shard_bytes(&root).map_err(io_error)?;
+    let io_error = |source| PutError::Io { path: inner.place.name(&root), source };
+    let existing = inner.place.bytes_noted(&root).map_err(io_error)?;
     if let Some(shard) = inner.claimed(&root).map_err(PutError::Index)? {
-        if inner.files.sound(&root, shard.bytes).map_err(io_error)?.is_some() {
+        if inner.place.sound(&root, shard.bytes).map_err(io_error)?.is_some() {
             // A root fixes the length of what it names: whoever announces another is wrong.
             if shard.bytes != request.bytes {
                 return Err(PutError::LengthMismatch { root, expected: request.bytes, actual: shard.bytes });
@@ -167,9 +168,9 @@ pub(super) fn begin(inner: &Arc<Inner>, request: PutRequest) -> Result<Put, PutE
         }
         inner.withdraw_unless_sound(&root)?;
     } else if existing.is_some()
-        && let Some(leaves) = inner.files.sound(&root, request.bytes).map_err(io_error)?
+        && let Some(leaves) = inner.place.sound(&root, request.bytes).map_err(io_error)?
+        && adopt(inner, request.clone(), &leaves)?
     {
-        adopt(inner, request, &leaves)?;
         return Ok(Put::AlreadyStored);
     }
     receive(inner, request, existing.unwrap_or(0)).map(Put::Writer)
@@ -178,23 +179,24 @@ pub(super) fn begin(inner: &Arc<Inner>, request: PutRequest) -> Result<Put, PutE
 /// Makes room for a shard that will replace a file of `replaced_bytes` bytes (0: none).
 pub(super) fn receive(inner: &Arc<Inner>, request: PutRequest, replaced_bytes: u64) -> Result<IncomingShard, PutError> {
     let number = inner.incoming_count.fetch_add(1, Ordering::Relaxed);
-    let path = inner.files.incoming_path(number, &request.root);
+    let path = inner.incoming.path(number, &request.root);
     let promise = Promise::new(inner, request, replaced_bytes)?;
-    let file = Files::create_incoming(&path).map_err(|source| promise.io_error(&path, source))?;
+    let file = IncomingFiles::create_file(&path).map_err(|source| promise.io_error(&path, source))?;
     let incoming = Incoming { path, abandoned: false };
     Ok(IncomingShard { promise, incoming, file, hasher: Box::default(), written_bytes: 0 })
 }
 
-/// Indexes a sound file that is there already, after making it as durable as a commit would have.
-fn adopt(inner: &Arc<Inner>, request: PutRequest, leaves: &LeafHashes) -> Result<(), PutError> {
+/// Indexes a sound file that is there already, after making it as durable as a commit would have; false if it is gone.
+fn adopt(inner: &Arc<Inner>, request: PutRequest, leaves: &LeafHashes) -> Result<bool, PutError> {
     let root = request.root;
     let bytes = request.bytes;
     let promise = Promise::new(inner, request, bytes)?;
-    let path = inner.files.shard_path(&root);
+    let path = inner.place.name(&root);
     let _committing = inner.committing();
-    let synced = inner.files.open_shard(&root).and_then(|file| Files::sync_contents(&file));
-    synced.and_then(|()| inner.files.sync_name(&root)).map_err(|source| promise.io_error(&path, source))?;
-    claim(inner, &promise, leaves)
+    if !inner.place.adopt(&root, bytes).map_err(|source| promise.io_error(&path, source))? {
+        return Ok(false);
+    }
+    claim(inner, &promise, leaves).map(|()| true)
 }
 
 /// The last step: the index, then the accounts. The caller holds the commit lock.
@@ -278,23 +280,33 @@ impl IncomingShard {
             return Err(PutError::RootMismatch { expected: root, actual });
         }
         let inner = Arc::clone(&self.promise.inner);
-        Files::sync_contents(&self.file).map_err(|source| self.promise.io_error(&self.incoming.path, source))?;
+        sync_contents(&self.file).map_err(|source| self.promise.io_error(&self.incoming.path, source))?;
         self.reach(CommitStep::ContentsSynced)?;
+        let path = inner.place.name(&root);
+        let failed = |source| self.promise.io_error(&path, source);
+        let prepared = inner.place.prepare(&self.incoming.path, &root).map_err(failed)?;
+        let committed = self.commit_prepared(&inner, &prepared, &leaves);
+        inner.place.tidy(&prepared, &root);
+        committed
+    }
 
+    /// From here on everything is under the commit lock.
+    fn commit_prepared(&mut self, inner: &Inner, prepared: &Prepared, leaves: &LeafHashes) -> Result<(), PutError> {
+        let PutRequest { root, bytes: expected, .. } = self.promise.request;
+        let path = inner.place.name(&root);
         let _committing = inner.committing();
         if inner.claimed(&root).map_err(PutError::Index)?.is_some() {
             inner.forget_notes(&[root]).map_err(PutError::Index)?;
             return Ok(()); // Another thread stored the same shard meanwhile.
         }
-        let path = inner.files.shard_path(&root);
         let failed = |source| self.promise.io_error(&path, source);
-        let replaced_bytes = inner.files.shard_bytes(&root).map_err(failed)?.unwrap_or(0);
-        fs::rename(&self.incoming.path, &path).map_err(failed)?;
+        let replaced_bytes = inner.place.bytes_noted(&root).map_err(failed)?.unwrap_or(0);
+        inner.place.take(prepared, &self.incoming.path, &root).map_err(failed)?;
         inner.ledger().occupy(replaced_bytes, expected);
         self.reach(CommitStep::Renamed)?;
-        inner.files.sync_name(&root).map_err(|source| self.promise.io_error(&path, source))?;
+        inner.place.settle(&[root]).map_err(|source| self.promise.io_error(&path, source))?;
         self.reach(CommitStep::NameSynced)?;
-        claim(&inner, &self.promise, &leaves)?;
+        claim(inner, &self.promise, leaves)?;
         self.reach(CommitStep::Indexed)
     }
 

@@ -146,6 +146,8 @@ fn of_database(database: &DatabaseStatus, found: &mut Vec<Alarm>) {
             "look at home: does its timer run, does 'legation backup' succeed, is the territory reached at all?",
         )),
         Some(_) => {}
+        // The alarm of quarantine says it.
+        None if database.quarantine.newest_accepted.is_none() && database.quarantine.count > 0 => {}
         None => found.push(warning(
             "no-receipt",
             ExitCode::NotDurable,

@@ -35,7 +35,9 @@ pub(super) fn of(history: &History, quarantined: &BTreeMap<u64, Reasons>) -> Qua
     let kept = || quarantined.iter().rev().filter(|(sequence, _reasons)| !history.is_let_go(**sequence));
     let newest = kept().take(SHOWN_MAX);
     QuarantineStatus {
-        newest_accepted: (1..=history.head_sequence()).rev().find(|sequence| !quarantined.contains_key(sequence)),
+        newest_accepted: (1..=history.head_sequence())
+            .rev()
+            .find(|sequence| !quarantined.contains_key(sequence) && !history.is_let_go(*sequence)),
         count: kept().count() as u64,
         newest: newest
             .map(|(sequence, reasons)| QuarantinedSnapshot { sequence: *sequence, reasons: reasons.words() })

@@ -56,6 +56,7 @@ fn well() -> SiteStatus {
             age_max_ms: 26 * 3_600_000,
             snapshot_count: 7,
             durable_count: 7,
+            stored_bytes: 600 << 20,
             stripe_count: 40,
             short_stripe_count: 0,
             lost_stripe_count: 0,

@@ -10,6 +10,8 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of the tests' own making")]
 
 mod backup_crash;
+mod bucket;
+mod charter_changes;
 mod evidence;
 mod forgotten;
 mod forks;
@@ -25,6 +27,7 @@ mod lies;
 mod lost_stripes;
 mod new_placement;
 mod new_writer;
+mod object_storage;
 mod orders;
 mod outbox;
 mod peer;

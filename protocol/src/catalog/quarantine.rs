@@ -2,8 +2,8 @@
 //!
 //! Two look. Home sees the plaintext and signs what it finds suspicious into the manifest. Sites see sizes, and hold them
 //! against the bounds of the charter: that is all that is left when the writer's key is stolen. Officials accept what they
-//! have looked at, by charter. Each snapshot is held against the newest one before it that is not suspicious, so that a
-//! second one like it is no less suspicious.
+//! have looked at, by charter. Each snapshot is held against the newest good one before it, so that a second one like it is no
+//! less suspicious.
 
 use std::collections::BTreeMap;
 
@@ -51,29 +51,53 @@ impl History {
     pub fn quarantined(&self, bounds: Option<&Quarantine>) -> BTreeMap<u64, Reasons> {
         let accepted = bounds.map(|bounds| bounds.accepted.as_slice()).unwrap_or_default();
         let mut quarantined = BTreeMap::new();
-        let mut last_accepted = None;
-        for (manifest, after) in self.manifests_from(1).map(Signed::document).zip(self.stored_bytes()) {
-            let by_size = last_accepted.map(|before| Jump { before, after }).filter(|jump| jump.is_beyond(bounds));
+        let mut good: [Option<Size<'_>>; 2] = [None, None];
+        let sized = self.manifests_from(1).map(Signed::document).zip(self.stored_bytes());
+        // What has gone is held against nothing, and nothing against it.
+        for (manifest, bytes) in sized.filter(|(manifest, _bytes)| !self.is_let_go(manifest.sequence)) {
+            let size = Size { bytes, manifest };
+            let jumps: Vec<Jump> = good.iter().flatten().filter_map(|before| size.jump_from(before)).collect();
+            let is_jump = !jumps.is_empty() && jumps.iter().all(|jump| jump.is_beyond(bounds));
+            let by_size = jumps.first().copied().filter(|_jump| is_jump);
             let is_suspicious = by_size.is_some() || !manifest.suspicions.is_empty();
-            if is_suspicious && !accepted.iter().any(|span: &Span| span.contains(manifest.sequence)) {
+            let is_accepted = accepted.iter().any(|span: &Span| span.contains(manifest.sequence));
+            if is_suspicious && !is_accepted {
                 let by_home = manifest.suspicions.clone();
                 quarantined.insert(manifest.sequence, Reasons { by_home, by_size });
-            } else {
-                last_accepted = Some(after);
+                continue;
             }
+            // One that was accepted though it is suspicious does not make those suspicious that are as before.
+            let [_accepted, plain] = good;
+            good = [Some(size), if is_suspicious { plain } else { Some(size) }];
         }
         quarantined
+    }
+}
+
+/// What a snapshot refers to.
+#[derive(Clone, Copy)]
+struct Size<'a> {
+    bytes: u64,
+    manifest: &'a Manifest,
+}
+
+impl Size<'_> {
+    /// Nothing where all was stored anew: elsewhere, or in another code, it takes another room.
+    fn jump_from(&self, before: &Self) -> Option<Jump> {
+        let is_alike = self.manifest.placement == before.manifest.placement
+            && self.manifest.data_shards == before.manifest.data_shards;
+        is_alike.then_some(Jump { before: before.bytes, after: self.bytes })
     }
 }
 
 impl Jump {
     fn is_beyond(self, bounds: Option<&Quarantine>) -> bool {
         let [before, after] = [self.before, self.after].map(u128::from);
-        let percent = |percent: u32| before * u128::from(percent) / 100;
         let shrunk = bounds.and_then(|bounds| bounds.shrunk_percent);
         let grown = bounds.and_then(|bounds| bounds.grown_percent);
-        self.before.max(self.after) >= STORED_BYTES_MIN
-            && (shrunk.is_some_and(|least| after < percent(least)) || grown.is_some_and(|most| after > percent(most)))
+        self.before >= STORED_BYTES_MIN
+            && (shrunk.is_some_and(|least| after * 100 < before * u128::from(least))
+                || grown.is_some_and(|most| after * 100 > before * u128::from(most)))
     }
 }
 

@@ -62,6 +62,8 @@ impl SnapshotLedger {
 /// All stripes of a database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StripeCounts {
+    /// Bytes of the stripes kept, before coding.
+    pub bytes: u64,
     /// Stripes kept.
     pub kept: usize,
     /// Of these, stripes of which some site of the placement lacks its shard.
@@ -214,6 +216,7 @@ fn classify(
         let holders = sets.set(holders(database, history, stripe, catalog.charter(), evidence));
         let (held, data_shards) = (holders.count(), stripe.live.layout.parameters().data_shards());
         counts.kept += 1;
+        counts.bytes += u64::from(stripe.live.stripe.payload_bytes);
         counts.short += usize::from(held < stripe.live.placement.len());
         counts.lost += usize::from(held < data_shards);
         let class = *by_holders.entry((holders.clone(), data_shards)).or_insert_with(|| {

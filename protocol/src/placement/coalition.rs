@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::document::{Charter, Succession};
+use crate::document::{Charter, Database, Succession};
 use crate::identifier::{DatabaseName, SiteName};
 
 /// What binds the sites of a coalition.
@@ -194,11 +194,38 @@ impl<'a> Positions<'a> {
     }
 }
 
-/// Refuses a charter in which one coalition could read a database or take it away.
-///
-/// # Errors
-/// The first breach, with database, coalition and bound.
-pub fn check(charter: &Charter) -> Result<(), Breach> {
+/// What one coalition has of a database, and what is left without it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weight {
+    /// Shares that it could put together.
+    pub(crate) shares: usize,
+    /// Shards of active sites without it.
+    pub(crate) shards_left: usize,
+    /// Shares of active sites without it.
+    pub(crate) shares_left: usize,
+}
+
+impl Weight {
+    fn harm(self, database: &Database) -> Option<(Harm, usize)> {
+        let Self { shares, shards_left, shares_left } = self;
+        let (threshold, data_shards) = (usize::from(database.threshold), usize::from(database.data_shards));
+        if shares >= threshold {
+            Some((Harm::Reads { shares }, threshold))
+        } else if shards_left < data_shards {
+            Some((Harm::TakesShards { remaining: shards_left }, data_shards))
+        } else if shares_left < threshold {
+            Some((Harm::TakesShares { remaining: shares_left }, threshold))
+        } else {
+            None
+        }
+    }
+}
+
+/// Shows every database with nobody, and then with each coalition, until `visit` has seen enough.
+pub(crate) fn weigh<'a, E>(
+    charter: &'a Charter,
+    mut visit: impl FnMut(&'a Database, Option<&Coalition>, Weight) -> Result<(), E>,
+) -> Result<(), E> {
     let positions = Positions::of(charter);
     let active = positions.set(charter.active_sites().map(|site| &site.name));
     let succession = Succession::of(charter);
@@ -210,31 +237,31 @@ pub fn check(charter: &Charter) -> Result<(), Breach> {
     let taken: Vec<(SiteSet, SiteSet, Coalition)> = taken.collect();
     for database in &charter.databases {
         let (placement, custodians) = (positions.set(&database.placement), positions.set(&database.custodians));
-        let (threshold, data_shards) = (usize::from(database.threshold), usize::from(database.data_shards));
-        let harm = |taken: &SiteSet, read: &SiteSet| {
-            let shares = custodians.count_with(read);
-            let shards_left = placement.count_with_and_without(&active, taken);
-            let shares_left = custodians.count_with_and_without(&active, taken);
-            if shares >= threshold {
-                Some((Harm::Reads { shares }, threshold))
-            } else if shards_left < data_shards {
-                Some((Harm::TakesShards { remaining: shards_left }, data_shards))
-            } else if shares_left < threshold {
-                Some((Harm::TakesShares { remaining: shares_left }, threshold))
-            } else {
-                None
-            }
-        };
         let nobody = SiteSet::default();
         let takers = taken.iter().map(|(sites, read, coalition)| (Some(coalition), sites, read));
         for (coalition, taken, read) in std::iter::once((None, &nobody, &nobody)).chain(takers) {
-            if let Some((harm, bound)) = harm(taken, read) {
-                let (database, coalition) = (database.name.clone(), coalition.cloned());
-                return Err(Breach { database, coalition, harm, bound });
-            }
+            let weight = Weight {
+                shares: custodians.count_with(read),
+                shards_left: placement.count_with_and_without(&active, taken),
+                shares_left: custodians.count_with_and_without(&active, taken),
+            };
+            visit(database, coalition, weight)?;
         }
     }
     Ok(())
+}
+
+/// Refuses a charter in which one coalition could read a database or take it away.
+///
+/// # Errors
+/// The first breach, with database, coalition and bound.
+pub fn check(charter: &Charter) -> Result<(), Breach> {
+    weigh(charter, |database, coalition, weight| {
+        weight.harm(database).map_or(Ok(()), |(harm, bound)| {
+            let (database, coalition) = (database.name.clone(), coalition.cloned());
+            Err(Breach { database, coalition, harm, bound })
+        })
+    })
 }
 
 #[cfg(test)]

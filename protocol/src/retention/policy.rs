@@ -82,7 +82,9 @@ impl Policies {
         reading: Timestamp,
     ) -> Vec<Pending> {
         let counting = self.counting(catalog, database, reading);
-        let says = |one: &Counting<'a>| (one.rules(), one.quarantine());
+        // Without rules nothing goes for the sake of anything.
+        let has_rules = counting.iter().any(|one| one.rules().is_some());
+        let says = |one: &Counting<'a>| (one.rules(), one.quarantine().filter(|_bounds| has_rules));
         let Some(settled) = counting.first().map(says) else { return Vec::new() };
         let later = counting.iter().skip(1).filter(|later| says(later) != settled);
         let pending = |later: &Counting<'_>| Pending {

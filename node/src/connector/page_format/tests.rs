@@ -72,6 +72,12 @@ fn pages_of_a_dropped_table_are_free_and_pages_of_noise_are_not_sound() {
         let free = pragma("freelist_count");
         assert_eq!((half.listed_free, half.free_bytes), (free, free * page_bytes));
         assert!(half.used().abs_diff(full.used() / 2) <= full.used() / 10 + 2, "{half:?} of {full:?}");
+        // Its header may say what it likes: a file has no more free pages than pages.
+        let (mut all, mut boasting) =
+            (full, PageCounts { written: 3, listed_free: 1_000_000, ..PageCounts::default() });
+        boasting.free_bytes = boasting.listed_free * page_bytes;
+        all.add_file(&boasting);
+        assert_eq!((all.used(), all.free_bytes), (full.used(), 3 * page_bytes));
         // Encrypted behind its header, hardly a page looks like one.
         let mut bytes = std::fs::read(&path).unwrap();
         let key = shard_codec::Digest::of(&bytes);
@@ -98,6 +104,7 @@ fn postgresql_pages_are_sound_empty_or_broken() {
     };
     assert_eq!(counts(&page), (1, 0, 0));
     assert_eq!(counts(&vec![0; 16_384]), (0, 0, 16_384));
+    // Never written, and not in use.
     // The start of the free space, its end, the special space, the size: each must fit.
     for (at, word) in [(12, 23), (12, 8_001), (14, 8_193), (16, 8_193), (16, 7_999), (18, 0x2005), (18, 0x1004)] {
         let mut bad = page.clone();
