@@ -4,7 +4,8 @@
 //! Table `objects`: key the root, 32 bytes; value, integers little-endian: generation u32, length in bytes u64, then the
 //! storage's name of the version in UTF-8, nothing if it keeps none.
 //!
-//! Table `owner`: key `"owner"`; value the site that the place belongs to.
+//! Table `owner`: key `"owner"`; value the site that the place belongs to; key `"version"`: what the storage calls the version of
+//! the object that says so.
 
 use std::io;
 use std::path::Path;
@@ -54,17 +55,31 @@ impl ObjectIndex {
         Ok(Self { file })
     }
 
+    /// The site that the place belongs to.
     pub(super) fn owner(&self) -> io::Result<Option<String>> {
+        self.about_owner("owner")
+    }
+
+    /// What the storage calls the version that says so.
+    pub(super) fn owner_version(&self) -> io::Result<Option<String>> {
+        self.about_owner("version")
+    }
+
+    fn about_owner(&self, what: &str) -> io::Result<Option<String>> {
         let found = self.file.read(|transaction| {
-            let owner = transaction.open_table(OWNER)?.get("owner")?;
-            Ok(owner.map(|owner| owner.value().to_owned()))
+            let found = transaction.open_table(OWNER)?.get(what)?;
+            Ok(found.map(|found| found.value().to_owned()))
         });
         found.map_err(failed)
     }
 
-    pub(super) fn keep_owner(&self, owner: &str) -> io::Result<()> {
+    pub(super) fn keep_owner(&self, owner: &str, version: Option<&str>) -> io::Result<()> {
         let keep = |transaction: &redb::WriteTransaction| {
-            transaction.open_table(OWNER)?.insert("owner", owner)?;
+            let mut table = transaction.open_table(OWNER)?;
+            table.insert("owner", owner)?;
+            if let Some(version) = version {
+                table.insert("version", version)?;
+            }
             Ok(())
         };
         self.file.write(keep).map_err(failed)

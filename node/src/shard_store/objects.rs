@@ -62,6 +62,8 @@ struct Bucket {
     prefix: Path,
     url: String,
     owner: String,
+    /// The version of the object that names the owner: hidden, it is read all the same.
+    owner_version: Option<String>,
     /// Taken when it is dropped, so that it may be dropped anywhere.
     runtime: Option<tokio::runtime::Runtime>,
 }
@@ -178,8 +180,9 @@ impl Bucket {
     /// What stands in the object that names the owner.
     fn read_owner(&self) -> io::Result<Option<String>> {
         let (storage, path) = (self.storage.clone(), self.prefix.clone().join(OWNER));
+        let options = GetOptions { version: self.owner_version.clone(), ..GetOptions::default() };
         let read = self.wait(async move {
-            let answer = storage.get_opts(&path, GetOptions::default()).await?;
+            let answer = storage.get_opts(&path, options).await?;
             if answer.meta.size > OWNER_BYTES_MAX { Ok(None) } else { answer.bytes().await.map(Some) }
         });
         match read {
@@ -205,15 +208,18 @@ impl Bucket {
         }
     }
 
-    /// Writes this site's name into a place that nobody has yet.
-    fn take_possession(&self) -> io::Result<()> {
-        if self.read_owner()?.is_none() {
-            match self.create(&self.prefix.clone().join(OWNER), self.owner.clone().into()) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+    /// Writes this site's name into a place that nobody has yet; gives the version that stands there.
+    fn take_possession(&self) -> io::Result<Option<String>> {
+        let path = self.prefix.clone().join(OWNER);
+        let written = match self.create(&path, self.owner.clone().into()) {
+            Ok(version) => version,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.head(&path, None)?.and_then(|meta| meta.version)
             }
-        }
-        self.check_owner()
+            Err(error) => return Err(error),
+        };
+        self.check_owner()?;
+        Ok(written)
     }
 
     /// The version that was written; an error of kind `AlreadyExists` if the name is taken.
@@ -271,12 +277,13 @@ impl Objects {
             .map_err(|error| invalid(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
         let (url, owner) = (url.to_owned(), owner.to_owned());
-        let bucket = Bucket { storage, prefix, url, owner, runtime: Some(runtime) };
+        let owner_version = index.owner_version()?;
+        let bucket = Bucket { storage, prefix, url, owner, owner_version, runtime: Some(runtime) };
         if noted.is_some() {
             bucket.check_owner()?;
         } else {
-            bucket.take_possession()?;
-            index.keep_owner(&bucket.owner)?;
+            let version = bucket.take_possession()?;
+            index.keep_owner(&bucket.owner, version.as_deref())?;
         }
         Ok(Self { bucket: Arc::new(bucket), index })
     }

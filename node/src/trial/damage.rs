@@ -109,7 +109,7 @@ fn percent(part: u64, of: u64) -> f64 {
 
 /// Whether the snapshot was put in quarantine, and why.
 fn backup(state: &State, source: &Path) -> Result<(bool, Vec<String>), Failure> {
-    let ended = state.backup(source)?;
+    let ended = state.backup_with(source, &[])?;
     let reasons = ended.value.pointer("/report/findings").and_then(Value::as_array).into_iter().flatten();
     let reasons = reasons.filter_map(|finding| Some(finding.get("suspicion")?.as_str()?.to_owned())).collect();
     match ended.code {

@@ -123,13 +123,18 @@ impl State {
         Ok(())
     }
 
-    /// One backup by the home, under a name of its own so that it can be killed.
+    /// One backup by the home, under a name of its own so that it can be killed. Trials rewrite what they back up, and mean it.
     pub(super) fn backup(&self, source: &Path) -> Result<Ended, Failure> {
+        self.backup_with(source, &words!["--expect-change"])
+    }
+
+    /// One backup with these arguments besides.
+    pub(super) fn backup_with(&self, source: &Path, more: &[OsString]) -> Result<Ended, Failure> {
         let mut from = OsString::from("dir:");
         from.push(source);
         let (home, charter) = (self.folder.home(), self.folder.charter());
-        self.legation
-            .attempt_as("backup", &words!["backup", DATABASE, "--from", from, "--dir", home, "--charter", charter])
+        let command = words!["backup", DATABASE, "--from", from, "--dir", home, "--charter", charter];
+        self.legation.attempt_as("backup", &[command.as_slice(), more].concat())
     }
 
     /// A backup that must be durable.

@@ -153,6 +153,10 @@ fn in_a_locked_bucket_nothing_can_be_hidden_or_forged() {
         assert_eq!(storage.call("DELETE", &format!("{BUCKET}/{name}"), &[]).status, 204);
     }
     assert!(storage.names(BUCKET, "ca-cloud/").is_empty(), "all is hidden");
+    // So is whose place it is.
+    let owner = format!("{BUCKET}/ca-cloud/.legation");
+    assert_eq!(storage.call("PUT", &owner, &["--data-binary", "mine"]).status, 200);
+    assert_eq!(storage.call("DELETE", &owner, &[]).status, 204);
     // It reads what it wrote, and after a start too.
     let scrub = ["site", "scrub", "--dir", "ca-cloud"];
     for _start in 0..2 {
