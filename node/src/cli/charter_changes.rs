@@ -75,15 +75,7 @@ pub(super) fn run(arguments: &ChangesArguments, output: &Output) -> Result<(), F
     let versions: Vec<_> = chain.iter().cloned().collect();
     let next = charter_plan::draft(&arguments.plan, Some(&versions))?;
     refuse(&next)?;
-    let seen: Option<Seen> = arguments
-        .status
-        .as_ref()
-        .map(|file| {
-            let text = documents::read_text(file)?;
-            serde_json::from_str(&text)
-                .map_err(|error| Failure::usage(format!("{}: not a status: {error}", file.display())))
-        })
-        .transpose()?;
+    let seen: Option<Seen> = arguments.status.as_ref().map(|file| documents::read_status(file)).transpose()?;
     let changes = Changes { before: chain.charter(), next: &next, seen, bytes_per_second: arguments.repair_rate << 20 };
     let steps = changes.steps();
     let value = json!({ "from_version": changes.before.version, "to_version": next.version, "steps": steps });
@@ -113,7 +105,7 @@ struct Changes<'a> {
 
 impl Changes<'_> {
     fn steps(&self) -> Vec<Step> {
-        let mut steps = self.people();
+        let mut steps: Vec<Step> = self.people().into_iter().collect();
         self.next.sites.iter().for_each(|site| steps.extend(self.site(site)));
         for after in &self.next.databases {
             match self.before.database(&after.name) {
@@ -129,22 +121,19 @@ impl Changes<'_> {
         steps
     }
 
-    fn people(&self) -> Vec<Step> {
+    fn people(&self) -> Option<Step> {
         let (before, next) = (self.before, self.next);
-        let mut steps = Vec::new();
-        if before.roll() != next.roll() || before.quorum != next.quorum {
-            steps.push(Step {
-                risk: Some("from then on they decide, and nobody else".to_owned()),
-                ..Step::of(format!(
-                    "officials: {} of {} decide, where {} of {} did; a quorum of both signs",
-                    next.quorum,
-                    next.officials.len(),
-                    before.quorum,
-                    before.officials.len()
-                ))
-            });
-        }
-        steps
+        let is_other = before.roll() != next.roll() || before.quorum != next.quorum;
+        is_other.then(|| Step {
+            risk: Some("from then on they decide, and nobody else".to_owned()),
+            ..Step::of(format!(
+                "officials: {} of {} decide, where {} of {} did; a quorum of both signs",
+                next.quorum,
+                next.officials.len(),
+                before.quorum,
+                before.officials.len()
+            ))
+        })
     }
 
     fn stored(&self, database: &Database) -> Option<&SeenDatabase> {
@@ -176,10 +165,9 @@ impl Changes<'_> {
 
     /// A successor remakes what its predecessor held from the others: a shard from as many as decode one.
     fn take_over(&self, site: &Site, gone: &SiteName) -> Step {
-        let held = self.before.databases.iter().filter(|database| database.placement.contains(gone));
-        let fetched: Option<u64> = held.map(|database| self.stored(database).map(|seen| seen.stored_bytes)).sum();
-        let held = self.before.databases.iter().filter(|database| database.placement.contains(gone));
-        let written: Option<u64> = held.map(|database| self.at_one_site(database)).sum();
+        let held = || self.before.databases.iter().filter(|database| database.placement.contains(gone));
+        let fetched: Option<u64> = held().map(|database| self.stored(database).map(|seen| seen.stored_bytes)).sum();
+        let written: Option<u64> = held().map(|database| self.at_one_site(database)).sum();
         let kept = written.map_or_else(String::new, |bytes| format!(", {} of them its own", human(bytes)));
         Step {
             bytes: fetched,

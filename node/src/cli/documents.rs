@@ -25,6 +25,12 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| Failure::file(path, &error))
 }
 
+/// What 'legation status --json' wrote into a file, or the part of it that is looked at.
+pub(super) fn read_status<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let text = read_text(path)?;
+    serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{}: not a status: {error}", path.display())))
+}
+
 /// Replaces a file as a whole, durably: a crash leaves the old one or the new one.
 pub(super) fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::file(path, &error);

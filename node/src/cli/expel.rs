@@ -93,9 +93,7 @@ fn check_taken_over(leaving: &SiteName, charter: &Charter, status: Option<&std::
              another site; or say --seized if it cannot be waited for"
         ))
     })?;
-    let text = documents::read_text(file)?;
-    let seen: SeenStatus = serde_json::from_str(&text)
-        .map_err(|error| Failure::usage(format!("{}: not a status: {error}", file.display())))?;
+    let seen: SeenStatus = documents::read_status(file)?;
     let handover = seen.handovers.iter().find(|handover| handover.site == leaving.as_str());
     let handover = handover.ok_or_else(|| {
         Failure::refused(format!("{} at {} does not know that {leaving} is leaving", file.display(), seen.site))

@@ -26,11 +26,11 @@ pub(super) struct Screen {
 
 /// What came of it.
 pub(super) struct Screened {
-    pub(super) findings: Vec<Finding>,
+    findings: Vec<Finding>,
     /// What is signed into the manifest unless the change was expected.
     pub(super) suspicions: Vec<Suspicion>,
     /// For the report.
-    pub(super) note: Option<String>,
+    note: Option<String>,
     profile: Profile,
     accepted: Vec<u64>,
     profiles: Profiles,
@@ -51,10 +51,8 @@ impl Screen {
         let newest = accepted.sequences.last();
         let live = newest.map(|sequence| survey.live_stripes_at(database, *sequence)).transpose();
         let live = live.map_err(BackupError::Seal)?.unwrap_or_default();
-        let mut accepted_stripes = BTreeSet::new();
-        for stripe in live.iter().filter(|stripe| is_known(context, stripe)) {
-            accepted_stripes.insert(stripe.stripe.number);
-        }
+        let known = live.iter().filter(|stripe| is_known(context, stripe));
+        let accepted_stripes: BTreeSet<u64> = known.map(|stripe| stripe.stripe.number).collect();
         let is_comparable = newest.is_some() && accepted_stripes.len() == live.iter().count();
         let has_history = survey.head_sequence(database) > 0;
         let said_before = quarantined.get(&survey.head_sequence(database)).map(|reasons| reasons.by_home.clone());
